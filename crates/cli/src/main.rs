@@ -1,0 +1,2 @@
+//! The `vartalap` command.
+fn main() {}

@@ -1,0 +1,163 @@
+//! Every frame of a client: what is taken, what is refused and with which code, and what clients render.
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::UserId;
+
+const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
+
+fn send_of(message: &str) -> Result<Outgoing, Code> {
+    let frame = format!(r#"{{"action":"send","messages":[{message}]}}"#);
+    match ClientFrame::parse(&frame) {
+        Ok(ClientFrame::Send(mut send)) => send.messages.remove(0).map_err(|refusal| refusal.code),
+        Ok(other) => panic!("{other:?}"),
+        Err(rejected) => Err(rejected.code),
+    }
+}
+
+fn rejection_of(frame: &str) -> Code {
+    ClientFrame::parse(frame).expect_err(frame).code
+}
+
+#[test]
+fn a_message_is_read() {
+    let message = send_of(&format!(
+        r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":{{"a": 1,"a":2}},"expires_in":60,"later":true}}"#
+    ))
+    .expect("a message");
+    assert_eq!(message.to, Recipient::User("bob".parse::<UserId>().expect("a user")));
+    assert_eq!(message.body.as_json(), r#"{"a": 1,"a":2}"#, "a body is not read");
+    assert_eq!(message.expires_in, Some(60));
+    assert!(!message.ephemeral);
+}
+
+#[test]
+fn any_json_value_is_a_body() {
+    for body in ["null", "0", "\"\"", "[]", "{}", "false"] {
+        let message = send_of(&format!(r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":{body}}}"#)).expect(body);
+        assert_eq!(message.body.as_json(), body);
+    }
+}
+
+#[test]
+fn a_bad_message_has_a_code() {
+    let good = format!(r#""id":"{ID}","to":{{"user":"bob"}},"body":1"#);
+    for (message, code) in [
+        ("7".to_owned(), Code::InvalidMessage),
+        (r#"{"to":{"user":"bob"},"body":1}"#.to_owned(), Code::InvalidId),
+        (r#"{"id":7,"to":{"user":"bob"},"body":1}"#.to_owned(), Code::InvalidId),
+        (r#"{"id":"x","to":{"user":"bob"},"body":1}"#.to_owned(), Code::InvalidId),
+        (format!(r#"{{"id":"{}","to":{{"user":"bob"}},"body":1}}"#, ID.replace("-7a", "-4a")), Code::InvalidId),
+        (format!(r#"{{"id":"{ID}","body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":"bob","body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":{{"user":"b#b"}},"body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":{{"user":"b","group":"g"}},"body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":{{}},"body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":{{"user":"bob"}}}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"ephemeral":1}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"expires_in":-1}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"expires_in":0}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"expires_in":1.5}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"expires_in":2592001}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"body":2}}"#), Code::InvalidFrame),
+    ] {
+        assert_eq!(send_of(&message), Err(code), "{message}");
+    }
+}
+
+#[test]
+fn one_bad_message_refuses_that_message_alone() {
+    let good = format!(r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":1}}"#);
+    let frame = format!(r#"{{"action":"send","nonce":"n","messages":[{good},{{"id":"x"}},{good}]}}"#);
+    let Ok(ClientFrame::Send(send)) = ClientFrame::parse(&frame) else { panic!("{frame}") };
+    assert_eq!(send.nonce.as_ref().map(Nonce::as_str), Some("n"));
+    assert!(send.messages[0].is_ok() && send.messages[2].is_ok());
+    let refusal = send.messages[1].as_ref().expect_err("refused");
+    assert_eq!((refusal.index, refusal.id.as_deref(), refusal.code), (1, Some("x"), Code::InvalidId));
+}
+
+#[test]
+fn a_bad_frame_has_a_code() {
+    for frame in [
+        "",
+        "hello",
+        "[]",
+        "7",
+        "null",
+        "{",
+        r#"{"action":"send"}"#,
+        r#"{"action":"send","messages":[]}"#,
+        r#"{"action":"send","messages":{}}"#,
+        &format!(r#"{{"action":"send","messages":[{}]}}"#, ["{}"; 26].join(",")),
+        r#"{"action":"ping","action":"ack"}"#,
+        r#"{"action":"ping","x":1,"x":2}"#,
+        r#"{"action":"ping"} {}"#,
+        &format!(r#"{{"action":"ping","nonce":"{}"}}"#, "n".repeat(65)),
+        r#"{"action":"ping","nonce":7}"#,
+        r#"{"action":"ack"}"#,
+        r#"{"action":"ack","refs":[]}"#,
+        r#"{"action":"sync","limit":0}"#,
+        r#"{"action":"sync","limit":101}"#,
+        r#"{"action":"sync","limit":"7"}"#,
+    ] {
+        assert_eq!(rejection_of(frame), Code::InvalidFrame, "{frame}");
+    }
+    for frame in ["{}", r#"{"action":"dance"}"#, r#"{"action":7}"#, r#"{"action":null}"#, r#"{"action":"SEND"}"#] {
+        assert_eq!(rejection_of(frame), Code::UnknownAction, "{frame}");
+    }
+    for frame in [r#"{"action":"sync","after":"x"}"#, r#"{"action":"sync","after":7}"#] {
+        assert_eq!(rejection_of(frame), Code::InvalidCursor, "{frame}");
+    }
+}
+
+#[test]
+fn an_ack_keeps_each_ref_once_and_counts_garbage() {
+    let frame = format!(r#"{{"action":"ack","refs":["{ID}~alice","{ID}~alice","{ID}~alice~*","garbage",7]}}"#);
+    let Ok(ClientFrame::Ack(ack)) = ClientFrame::parse(&frame) else { panic!("{frame}") };
+    let refs: Vec<String> = ack.refs.iter().map(ToString::to_string).collect();
+    assert_eq!(refs, [format!("{ID}~alice"), format!("{ID}~alice~*")]);
+    assert_eq!(ack.malformed, 2);
+}
+
+#[test]
+fn clients_render_what_the_server_reads() {
+    let message = Outgoing {
+        id: ID.parse().expect("an id"),
+        to: Recipient::User("bob".parse().expect("a user")),
+        body: Body::text("hi"),
+        ephemeral: false,
+        expires_in: None,
+    };
+    let send = ClientFrame::render_send(std::slice::from_ref(&message), None);
+    expect![[
+        r#"{"action":"send","messages":[{"id":"0198a5c0-7c00-7abc-8def-0123456789ab","to":{"user":"bob"},"body":"hi"}]}"#
+    ]]
+    .assert_eq(&send);
+    let parsed = ClientFrame::parse(&send);
+    assert_eq!(parsed, Ok(ClientFrame::Send(Send { nonce: None, messages: vec![Ok(message)] })));
+
+    let reference: Ref = format!("{ID}~alice").parse().expect("a ref");
+    let ack = ClientFrame::render_ack(std::slice::from_ref(&reference));
+    expect![[r#"{"action":"ack","refs":["0198a5c0-7c00-7abc-8def-0123456789ab~alice"]}"#]].assert_eq(&ack);
+    let sync = ClientFrame::render_sync(Some(&reference), Some(5), None);
+    expect![[r#"{"action":"sync","after":"0198a5c0-7c00-7abc-8def-0123456789ab~alice","limit":5}"#]].assert_eq(&sync);
+    assert_eq!(
+        ClientFrame::parse(&sync),
+        Ok(ClientFrame::Sync(Sync { nonce: None, after: Some(reference), limit: 5 }))
+    );
+    assert_eq!(ClientFrame::parse(&ClientFrame::render_ping()), Ok(ClientFrame::Ping { nonce: None }));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".{0,200}") {
+        let _ = ClientFrame::parse(&text);
+    }
+
+    #[test]
+    fn no_json_makes_it_panic(action in "send|ack|sync|ping", value in "[\\[\\]{}\",:0-9a-z~*]{0,80}") {
+        let _ = ClientFrame::parse(&format!(r#"{{"action":"{action}","messages":[{value}],"refs":[{value}]}}"#));
+    }
+}

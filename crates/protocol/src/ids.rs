@@ -1,0 +1,137 @@
+//! Who and what: users, devices, groups, messages, recipients. Every value of these types is well formed; a string
+//! from outside becomes one by parsing, or not at all.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::{Uuid, Variant};
+
+use crate::limits::{MAX_DEVICE_ID_BYTES, MAX_USER_ID_BYTES};
+use crate::text::identifier;
+use crate::time::Timestamp;
+
+/// A string that is not the identifier it was read as; the text says what one looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidId(pub(crate) &'static str);
+
+identifier!(
+    /// A user: the `sub` of a token, 1-128 of `[A-Za-z0-9._:@+=|-]`.
+    UserId,
+    MAX_USER_ID_BYTES,
+    b"._:@+=|-",
+    "a user id is 1-128 of [A-Za-z0-9._:@+=|-]"
+);
+
+identifier!(
+    /// A device of a user: a random name that the client made and keeps, 1-64 of `[A-Za-z0-9_-]`.
+    DeviceId,
+    MAX_DEVICE_ID_BYTES,
+    b"_-",
+    "a device id is 1-64 of [A-Za-z0-9_-]"
+);
+
+identifier!(
+    /// A group of users, 1-128 of the alphabet of users.
+    GroupId,
+    MAX_USER_ID_BYTES,
+    b"._:@+=|-",
+    "a group id is 1-128 of [A-Za-z0-9._:@+=|-]"
+);
+
+/// A message: the UUIDv7 that its sender's client made. It is the idempotency key and the order of messages.
+///
+/// Text is the hyphenated form. Upper case is read and lower case is written, so that the byte order of the text is the
+/// order in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MessageId(Uuid);
+
+/// Bytes of a message id as text.
+pub(crate) const MESSAGE_ID_BYTES: usize = 36;
+
+impl MessageId {
+    /// Takes a UUID if it is of version 7.
+    pub fn new(uuid: Uuid) -> Option<Self> {
+        (uuid.get_version_num() == 7 && uuid.get_variant() == Variant::RFC4122).then_some(Self(uuid))
+    }
+
+    /// The time part of the id.
+    pub fn timestamp(&self) -> Timestamp {
+        let [a, b, c, d, e, f, ..] = *self.0.as_bytes();
+        Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
+    }
+}
+
+impl FromStr for MessageId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // The length rules out the braced, URN and bare forms, which would give one message several spellings.
+        let uuid = if text.len() == MESSAGE_ID_BYTES { Uuid::try_parse(text).ok() } else { None };
+        uuid.and_then(Self::new).ok_or(InvalidId("a message id is a hyphenated UUID of version 7"))
+    }
+}
+
+impl TryFrom<String> for MessageId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<MessageId> for String {
+    fn from(id: MessageId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// Whom a message is for, as its sender wrote it: `{"user": U}` or `{"group": G}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipient {
+    /// One user, on every device.
+    User(UserId),
+    /// Every member of a group but the sender.
+    Group(GroupId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_id_keeps_to_its_alphabet() {
+        for good in ["a", "alice", "auth0|5f7c", "a.b:c@d+e=f-g_", &"x".repeat(128)] {
+            assert!(good.parse::<UserId>().is_ok(), "{good}");
+        }
+        for bad in ["", "a#b", "a~b", "a*", "a b", "a/b", "ä", &"x".repeat(129)] {
+            assert!(bad.parse::<UserId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_message_id_is_a_hyphenated_uuid_of_version_7() {
+        let id: MessageId = "0198A5C0-7C00-7ABC-8DEF-0123456789AB".parse().expect("upper case is read");
+        assert_eq!(id.to_string(), "0198a5c0-7c00-7abc-8def-0123456789ab");
+        assert_eq!(id.timestamp(), Timestamp::from_millis(0x0198_a5c0_7c00));
+        for bad in [
+            "",
+            "0198a5c0-7c00-4abc-8def-0123456789ab",
+            "0198a5c0-7c00-7abc-0def-0123456789ab",
+            "0198a5c07c007abc8def0123456789ab",
+            "{0198a5c0-7c00-7abc-8def-0123456789ab}",
+            "0198a5c0-7c00-7abc-8def-0123456789ag",
+        ] {
+            assert!(bad.parse::<MessageId>().is_err(), "{bad}");
+        }
+    }
+}

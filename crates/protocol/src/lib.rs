@@ -1,0 +1,35 @@
+//! The wire between a client and Vartalap: frames, identifiers, codes and limits, version 1.
+//!
+//! Clients and functions depend on this crate alone to understand each other. It parses what arrives into types and
+//! renders types into text; it opens no socket, reads no clock, and knows nothing of AWS or of storage.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`limits`] | every number of the protocol, with its unit and source |
+//! | [`ids`] | users, devices, groups, messages |
+//! | [`reference`] | the `ref` under which a device acks an envelope |
+//! | [`body`] | a message body: JSON that is carried and never read |
+//! | [`client_frame`] | what a client says, parsed and rendered |
+//! | [`server_frame`] | what the server says, rendered and parsed |
+//! | [`packing`] | several envelopes in as few frames as the size limit allows |
+//! | [`code`] | the codes of errors and refusals |
+
+pub mod body;
+pub mod client_frame;
+pub mod code;
+pub mod ids;
+pub mod limits;
+pub mod packing;
+pub mod reference;
+pub mod server_frame;
+mod text;
+pub mod time;
+
+pub use body::Body;
+pub use client_frame::{Ack, ClientFrame, Nonce, Outgoing, Rejected, Send, Sync};
+pub use code::Code;
+pub use ids::{DeviceId, GroupId, MessageId, Recipient, UserId};
+pub use packing::pack;
+pub use reference::{Ref, Shelf};
+pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};
+pub use time::Timestamp;

@@ -1,0 +1,59 @@
+//! Every number of the protocol, with its unit and its source. Waits and intervals are settings and live elsewhere.
+
+use std::time::Duration;
+
+/// Largest frame the server sends, in bytes.
+///
+/// API Gateway meters WebSocket traffic in steps of 32 KB each way, so a frame below that is one metered unit; the
+/// margin leaves room for what a sync answer adds around the envelopes.
+pub const MAX_SERVER_FRAME_BYTES: usize = 30_000;
+
+/// Largest WebSocket frame a client may send, in bytes; a larger one closes the socket with 1009.
+///
+/// Source: API Gateway WebSocket quotas, "WebSocket frame size"; not adjustable.
+pub const MAX_CLIENT_FRAME_BYTES: usize = 32 * 1024;
+
+/// Largest WebSocket message a client may send (in several frames), in bytes; a larger one closes the socket with 1009.
+///
+/// Source: API Gateway WebSocket quotas, "Message payload size"; not adjustable.
+pub const MAX_CLIENT_MESSAGE_BYTES: usize = 128 * 1024;
+
+/// Most messages in one `send`.
+pub const MAX_MESSAGES_PER_SEND: usize = 25;
+
+/// Most refs in one `ack`.
+pub const MAX_REFS_PER_ACK: usize = 100;
+
+/// Most envelopes in one answer to `sync`, and the number when the client names none.
+pub const MAX_SYNC_LIMIT: usize = 100;
+
+/// Longest `nonce`, in characters.
+pub const MAX_NONCE_CHARS: usize = 64;
+
+/// Longest user or group id, in bytes.
+pub const MAX_USER_ID_BYTES: usize = 128;
+
+/// Longest device id, in bytes.
+pub const MAX_DEVICE_ID_BYTES: usize = 64;
+
+/// How far the time part of a message id may lie before the server's clock.
+pub const ID_WINDOW_PAST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How far the time part of a message id may lie after the server's clock.
+pub const ID_WINDOW_FUTURE: Duration = Duration::from_secs(5 * 60);
+
+/// Longest `expires_in`, and the lifetime of a message that names none, in seconds (30 days).
+pub const MAX_EXPIRES_IN_SECS: u64 = 2_592_000;
+
+/// An ephemeral message older than this is dropped instead of posted.
+pub const EPHEMERAL_LIFETIME: Duration = Duration::from_secs(30);
+
+/// Longest life of one connection.
+///
+/// Source: API Gateway WebSocket quotas, "Connection duration"; not adjustable.
+pub const CONNECTION_LIFETIME: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// A connection on which no message travels for this long is closed.
+///
+/// Source: API Gateway WebSocket quotas, "Idle connection timeout"; not adjustable.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 60);

@@ -1,0 +1,128 @@
+//! The `ref` of an envelope: opaque to clients, `ID~SENDER` to the server, with `~*` added while nobody has claimed it.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{InvalidId, MESSAGE_ID_BYTES, MessageId, UserId};
+
+/// Which of a device's two inboxes holds an envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Shelf {
+    /// The device's own inbox.
+    Own,
+    /// The user's unclaimed envelopes, which any device of the user may ack.
+    Unclaimed,
+}
+
+/// The name of an envelope within a device's inbox. Stable for the life of the envelope.
+///
+/// Refs order by message id, then sender, then shelf: the order in which a device reads its inbox.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Ref {
+    /// The message.
+    pub id: MessageId,
+    /// Who sent it. A sender chooses the id, so only both together name a message.
+    pub sender: UserId,
+    /// Where the envelope lies.
+    pub shelf: Shelf,
+}
+
+const UNCLAIMED_SUFFIX: &str = "~*";
+
+impl Ref {
+    /// The part that orders envelopes within one shelf: `ID~SENDER`.
+    pub fn position(&self) -> String {
+        format!("{}~{}", self.id, self.sender)
+    }
+
+    /// Reads a [`Ref::position`] found on `shelf`.
+    ///
+    /// # Errors
+    /// When the text is not `ID~SENDER`.
+    pub fn at(position: &str, shelf: Shelf) -> Result<Self, InvalidId> {
+        let invalid = InvalidId("a ref is opaque: send it back as it was received");
+        let (id, rest) = position.split_at_checked(MESSAGE_ID_BYTES).ok_or(invalid)?;
+        let sender = rest.strip_prefix('~').ok_or(invalid)?;
+        Ok(Self { id: id.parse().map_err(|_| invalid)?, sender: sender.parse().map_err(|_| invalid)?, shelf })
+    }
+}
+
+impl FromStr for Ref {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_suffix(UNCLAIMED_SUFFIX) {
+            Some(position) => Self::at(position, Shelf::Unclaimed),
+            None => Self::at(text, Shelf::Own),
+        }
+    }
+}
+
+impl TryFrom<String> for Ref {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Ref> for String {
+    fn from(reference: Ref) -> Self {
+        reference.to_string()
+    }
+}
+
+impl fmt::Display for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let suffix = match self.shelf {
+            Shelf::Own => "",
+            Shelf::Unclaimed => UNCLAIMED_SUFFIX,
+        };
+        write!(f, "{}~{}{suffix}", self.id, self.sender)
+    }
+}
+
+impl Ord for Ref {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.id, &self.sender, self.shelf).cmp(&(other.id, &other.sender, other.shelf))
+    }
+}
+
+impl PartialOrd for Ref {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
+
+    #[test]
+    fn a_ref_is_read_as_it_was_written() {
+        for text in [format!("{ID}~alice"), format!("{ID}~alice~*"), format!("{ID}~auth0|a-b")] {
+            assert_eq!(text.parse::<Ref>().expect("a ref").to_string(), text);
+        }
+    }
+
+    #[test]
+    fn garbage_is_no_ref() {
+        for bad in ["", "x", ID, &format!("{ID}~"), &format!("{ID}~a#b"), &format!("{ID}~a~b"), &format!("{ID}é~a")] {
+            assert!(bad.parse::<Ref>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_own_envelope_comes_before_its_unclaimed_twin() {
+        let own: Ref = format!("{ID}~alice").parse().expect("a ref");
+        let unclaimed: Ref = format!("{ID}~alice~*").parse().expect("a ref");
+        let later: Ref = format!("{ID}~alice.b").parse().expect("a ref");
+        assert!(own < unclaimed && unclaimed < later);
+    }
+}

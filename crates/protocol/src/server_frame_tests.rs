@@ -1,0 +1,85 @@
+//! Every frame of the server as it goes over the wire, and back.
+
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::reference::Shelf;
+
+/// The envelope of the `n`th message from alice to bob.
+pub(crate) fn delivery(n: u64, text: &str) -> Delivery {
+    let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
+    let from: UserId = "alice".parse().expect("a user");
+    Delivery {
+        reference: Ref { id, sender: from.clone(), shelf: Shelf::Own },
+        id,
+        from,
+        to: Recipient::User("bob".parse().expect("a user")),
+        kind: Kind::Message,
+        at: Timestamp::from_millis(1_755_500_000_000),
+        attempt: 1,
+        body: Body::text(text),
+    }
+}
+
+fn check(frame: &ServerFrame, expected: &Expect) {
+    expected.assert_eq(&frame.render());
+    assert_eq!(ServerFrame::parse(&frame.render()).as_ref(), Some(frame));
+}
+
+#[test]
+fn accepted() {
+    let refused = Refusal { index: 1, id: None, code: Code::InvalidId, detail: "why".to_owned() };
+    check(
+        &ServerFrame::Accepted {
+            ids: vec![delivery(7, "").id],
+            refused: vec![refused],
+            at: Timestamp::from_millis(5),
+            nonce: Nonce::new("n".to_owned()),
+        },
+        &expect![[
+            r#"{"type":"accepted","ids":["0198a5c0-7c00-7abc-8def-000000000007"],"refused":[{"index":1,"id":null,"code":"invalid_id","detail":"why"}],"at":5,"nonce":"n"}"#
+        ]],
+    );
+}
+
+#[test]
+fn messages() {
+    check(
+        &ServerFrame::Messages { messages: vec![delivery(7, "hi")], more: None, nonce: None },
+        &expect![[
+            r#"{"type":"messages","messages":[{"ref":"0198a5c0-7c00-7abc-8def-000000000007~alice","id":"0198a5c0-7c00-7abc-8def-000000000007","from":"alice","to":{"user":"bob"},"kind":"message","at":1755500000000,"attempt":1,"body":"hi"}]}"#
+        ]],
+    );
+    check(
+        &ServerFrame::Messages { messages: Vec::new(), more: Some(false), nonce: None },
+        &expect![[r#"{"type":"messages","messages":[],"more":false}"#]],
+    );
+}
+
+#[test]
+fn drained() {
+    check(
+        &ServerFrame::Drained { reconnect_by: Timestamp::from_millis(7_200_000) },
+        &expect![[r#"{"type":"drained","reconnect_by":7200000}"#]],
+    );
+}
+
+#[test]
+fn error() {
+    check(
+        &ServerFrame::Error { code: Code::UnknownAction, detail: "why".to_owned(), nonce: None },
+        &expect![[r#"{"type":"error","code":"unknown_action","detail":"why"}"#]],
+    );
+}
+
+#[test]
+fn pong() {
+    check(&ServerFrame::Pong { nonce: None }, &expect![[r#"{"type":"pong"}"#]]);
+}
+
+#[test]
+fn what_a_client_does_not_know_is_ignored() {
+    for text in ["", "{}", r#"{"type":"presence"}"#, r#"{"message":"Forbidden","connectionId":"x"}"#] {
+        assert_eq!(ServerFrame::parse(text), None, "{text}");
+    }
+}
