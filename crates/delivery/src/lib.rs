@@ -1,1 +1,33 @@
-//! delivery
+//! The domain of Vartalap: what is accepted, attempted, acknowledged, drained and woken, and when.
+//!
+//! Decisions here are pure functions over values: time, ids and randomness are arguments, and nothing is sent, stored or
+//! read. What must be done to the world is said through the traits of [`ports`], which functions call and `aws`, `local`
+//! and `testkit` implement. The crate names no AWS type.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`accept`](mod@accept) | which messages of a `send` are taken, and as which jobs |
+//! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
+//! | [`drain`] | how a backlog is cut into pages |
+//! | [`wake`] | whether an absent device is woken now, later, or by another record |
+//! | [`schedule`] | the waits between attempts and after failures |
+//! | [`envelope`], [`job`], [`ports`] | the nouns: what is stored, what is queued, what the world can do |
+
+pub mod accept;
+pub mod attempt;
+pub mod drain;
+pub mod envelope;
+pub mod job;
+pub mod ports;
+pub mod schedule;
+pub mod wake;
+
+pub use accept::{Acceptance, accept};
+pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row};
+pub use job::{Await, Deliver, Drain, HandOver, Job, Pending, Reason};
+pub use ports::{
+    Connections, Directory, Failure, Inbox, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Receipt,
+    Registration, Scheduled, Wake,
+};
+pub use schedule::{Invocation, Waits};
+pub use wake::{Due, WakeState, WakeStep};

@@ -1,2 +1,20 @@
-//! connect
-fn main() {}
+//! The `connect` function as Lambda runs it.
+
+use aws::{Clients, DynamoDirectory, GatewayConnections, SqsQueue};
+use connect::{Authorizer, Connect, Settings};
+use lambda::settings::Reader;
+use lambda::start;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start::telemetry();
+    let settings = Settings::read(Reader::from_env())?;
+    let aws = Clients::from_env().await;
+    let function = Connect {
+        authorizer: Authorizer::new(settings.token_rules),
+        directory: DynamoDirectory::new(aws.dynamo(), settings.directory_table, aws.meter()),
+        queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
+        connections: GatewayConnections::new(&aws, settings.connections_url),
+    };
+    start::serve(|event, invocation| function.handle(event, invocation)).await
+}

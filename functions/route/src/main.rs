@@ -1,2 +1,19 @@
-//! route
-fn main() {}
+//! The `route` function as Lambda runs it.
+
+use aws::{Clients, DynamoInbox, GatewayConnections, SqsQueue};
+use lambda::settings::Reader;
+use lambda::start;
+use route::{Route, Settings};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start::telemetry();
+    let settings = Settings::read(Reader::from_env())?;
+    let aws = Clients::from_env().await;
+    let function = Route {
+        inbox: DynamoInbox::new(aws.dynamo(), settings.inbox_table, aws.meter()),
+        queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
+        connections: GatewayConnections::new(&aws, settings.connections_url),
+    };
+    start::serve(|event, invocation| function.handle(event, invocation)).await
+}

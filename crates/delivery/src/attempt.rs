@@ -1,0 +1,117 @@
+//! Attempts: what a recipient's devices are owed, and what follows from the outcome of a post. The calls themselves are
+//! made by `deliver`.
+
+use std::time::Duration;
+
+use protocol::Timestamp;
+use protocol::limits::EPHEMERAL_LIFETIME;
+
+use crate::envelope::{Connection, Device, Holder, Row};
+use crate::job::Deliver;
+use crate::ports::PostOutcome;
+use crate::schedule::Waits;
+
+/// For this long after it was registered, a connection that is gone is taken for one that is not open yet: `$connect` is
+/// answered before the socket is.
+pub const OPENING: Duration = Duration::from_secs(10);
+
+/// The rows that a Deliver owes: one for each device of the recipient, or an unclaimed one if there is none. Rows of
+/// devices without a connection are marked as undelivered from the start.
+pub fn owed(job: &Deliver, devices: &[Device]) -> Vec<Row> {
+    let row =
+        |holder, undelivered| Row { user: job.recipient.clone(), holder, envelope: job.envelope.clone(), undelivered };
+    if devices.is_empty() {
+        return vec![row(Holder::Unclaimed, true)];
+    }
+    devices.iter().map(|device| row(Holder::Device(device.id.clone()), device.connection.is_none())).collect()
+}
+
+/// Whether a job has outlived its use: an envelope that expired, or an ephemeral one older than 30 s.
+pub fn is_stale(job: &Deliver, now: Timestamp) -> bool {
+    job.envelope.is_expired(now) || (job.ephemeral && now.since(job.envelope.at) > EPHEMERAL_LIFETIME)
+}
+
+/// What follows for an envelope from the outcome of its post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterPost {
+    /// It may have arrived: await its ack.
+    Await,
+    /// Nobody is there: forget the connection and look again.
+    Gone,
+    /// It can never be posted: leave it to expire.
+    Never,
+    /// The deployment is at fault: come again later.
+    Retry,
+}
+
+/// What follows from posting to `connection`.
+pub fn after_post(outcome: PostOutcome, connection: &Connection, now: Timestamp) -> AfterPost {
+    match outcome {
+        PostOutcome::Posted | PostOutcome::Unknown => AfterPost::Await,
+        PostOutcome::Gone if is_opening(connection, now) => AfterPost::Await,
+        PostOutcome::Gone => AfterPost::Gone,
+        PostOutcome::TooLarge => AfterPost::Never,
+        PostOutcome::Forbidden => AfterPost::Retry,
+    }
+}
+
+/// Whether a connection was registered so recently that it may not be open yet.
+pub fn is_opening(connection: &Connection, now: Timestamp) -> bool {
+    now.since(connection.connected_at) < OPENING
+}
+
+/// What an Await does with what is still unacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Post it for the `attempt`th time.
+    Attempt(u32),
+    /// All attempts were made and their waits are over.
+    Exhausted,
+}
+
+/// The step of an Await on its `receive_count`th receive (from 1). The first attempt was made by whoever sent it.
+pub fn step(receive_count: u32, waits: &Waits) -> Step {
+    let attempt = receive_count.saturating_add(1);
+    if attempt > waits.attempts() { Step::Exhausted } else { Step::Attempt(attempt) }
+}
+
+/// Whether a connection had at least the last attempt, so that its silence means something. A newer one has a Drain, and an
+/// Await of that Drain, of its own.
+pub fn had_its_chance(connection: &Connection, waits: &Waits, now: Timestamp) -> bool {
+    now.since(connection.connected_at) >= waits.last()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000);
+
+    fn connected_ago(ago: Duration) -> Connection {
+        Connection { id: "c".into(), connected_at: NOW.minus(ago) }
+    }
+
+    #[test]
+    fn the_outcome_table() {
+        let old = connected_ago(OPENING);
+        for (outcome, expected) in [
+            (PostOutcome::Posted, AfterPost::Await),
+            (PostOutcome::Gone, AfterPost::Gone),
+            (PostOutcome::Unknown, AfterPost::Await),
+            (PostOutcome::TooLarge, AfterPost::Never),
+            (PostOutcome::Forbidden, AfterPost::Retry),
+        ] {
+            assert_eq!(after_post(outcome, &old, NOW), expected, "{outcome:?}");
+        }
+        let opening = connected_ago(OPENING - Duration::from_millis(1));
+        assert_eq!(after_post(PostOutcome::Gone, &opening, NOW), AfterPost::Await);
+    }
+
+    #[test]
+    fn four_attempts_then_exhausted() {
+        let waits = Waits::default();
+        let steps: Vec<Step> = (1..=5).map(|receive_count| step(receive_count, &waits)).collect();
+        use Step::{Attempt, Exhausted};
+        assert_eq!(steps, [Attempt(2), Attempt(3), Attempt(4), Exhausted, Exhausted]);
+    }
+}

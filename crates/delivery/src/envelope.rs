@@ -1,0 +1,193 @@
+//! An envelope, where it lies, and the devices and connections it may go to. Values only; their storage form is in `aws`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use protocol::{Body, Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Shelf, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A message on its way to one recipient.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The sender's id for the message.
+    pub id: MessageId,
+    /// Who sent it, by the authorizer's word.
+    pub from: UserId,
+    /// Whom the sender wrote to.
+    pub to: Recipient,
+    /// What it carries.
+    #[serde(default)]
+    pub kind: Kind,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// When it ceases to be owed, in whole seconds. `expires_in` after acceptance.
+    pub expires_at: Timestamp,
+    /// What it says.
+    pub body: Body,
+}
+
+impl Envelope {
+    /// Whether it is no longer owed. DynamoDB deletes an expired row late, so every reader asks.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
+
+    /// The envelope as a device receives it.
+    pub fn delivery(&self, shelf: Shelf, attempt: u32) -> Delivery {
+        Delivery {
+            reference: Ref { id: self.id, sender: self.from.clone(), shelf },
+            id: self.id,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            kind: self.kind,
+            at: self.at,
+            attempt,
+            body: self.body.clone(),
+        }
+    }
+}
+
+/// A device of a user: whom a connection speaks for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    /// The user.
+    pub user: UserId,
+    /// The device.
+    pub device: DeviceId,
+}
+
+/// Whose inbox an envelope lies in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Holder {
+    /// One device's.
+    Device(DeviceId),
+    /// The user's, who had no device when the envelope was put; any device of the user may ack it.
+    Unclaimed,
+}
+
+impl Holder {
+    /// The device, unless nobody has claimed the inbox.
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Device(device) => Some(device),
+            Self::Unclaimed => None,
+        }
+    }
+
+    /// Which of a device's two inboxes it is.
+    pub fn shelf(&self) -> Shelf {
+        match self {
+            Self::Device(_) => Shelf::Own,
+            Self::Unclaimed => Shelf::Unclaimed,
+        }
+    }
+}
+
+/// The one place where an envelope lies: a row of the inbox. Putting twice under a key is the same as once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The recipient.
+    pub user: UserId,
+    /// Which of the recipient's inboxes.
+    pub holder: Holder,
+    /// The message.
+    pub id: MessageId,
+    /// Its sender: another sender's message of the same id lies elsewhere.
+    pub sender: UserId,
+}
+
+impl Key {
+    /// The key of what `device` of `user` knows as `reference`. A device can name no inbox but its own and its user's.
+    pub fn of(user: &UserId, device: &DeviceId, reference: &Ref) -> Self {
+        let holder = match reference.shelf {
+            Shelf::Own => Holder::Device(device.clone()),
+            Shelf::Unclaimed => Holder::Unclaimed,
+        };
+        Self { user: user.clone(), holder, id: reference.id, sender: reference.sender.clone() }
+    }
+
+    /// The ref under which a device acks it.
+    pub fn reference(&self) -> Ref {
+        Ref { id: self.id, sender: self.sender.clone(), shelf: self.holder.shelf() }
+    }
+}
+
+/// An envelope in an inbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The recipient.
+    pub user: UserId,
+    /// Whose inbox.
+    pub holder: Holder,
+    /// What lies there.
+    pub envelope: Envelope,
+    /// The mark: it was handed to the offline path, or will be by whoever put it. A marked row is not handed over again.
+    pub undelivered: bool,
+}
+
+impl Row {
+    /// Where it lies.
+    pub fn key(&self) -> Key {
+        Key {
+            user: self.user.clone(),
+            holder: self.holder.clone(),
+            id: self.envelope.id,
+            sender: self.envelope.from.clone(),
+        }
+    }
+}
+
+/// The gateway's name for one live socket.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConnectionId(Arc<str>);
+
+impl ConnectionId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for ConnectionId {
+    fn from(id: &str) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A registered connection: a hint that somebody may be behind it, never a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// The gateway's name for it.
+    pub id: ConnectionId,
+    /// When the client connected, by the gateway's clock.
+    pub connected_at: Timestamp,
+}
+
+impl Connection {
+    /// When the gateway will cut it.
+    pub fn ends_at(&self) -> Timestamp {
+        self.connected_at.plus(protocol::limits::CONNECTION_LIFETIME)
+    }
+}
+
+/// A device as the directory knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its name.
+    pub id: DeviceId,
+    /// Its connection, if one is registered and has not reached its end.
+    pub connection: Option<Connection>,
+}

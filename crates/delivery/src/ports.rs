@@ -1,0 +1,213 @@
+//! What the domain needs of the world, in its own words. Each port has an in-memory implementation in `testkit` and a real
+//! one in `aws` or `local`, and one contract suite for both.
+//!
+//! Expected events (gone, missing, lost a race) are outcomes; a [`Failure`] is the infrastructure's, ends no record, and
+//! is retried by whoever holds the record. All methods may be called again with the same arguments.
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use protocol::{DeviceId, MessageId, Ref, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
+use crate::job::{HandOver, Job, Reason};
+use crate::wake::WakeState;
+
+/// The infrastructure did not do what was asked: throttled, timed out, refused, or partly unprocessed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {operation}: {cause}")]
+pub struct Failure {
+    /// What was tried, as words after "failed to".
+    pub operation: &'static str,
+    /// Why not, with the causes behind it. Never holds a body.
+    pub cause: String,
+}
+
+/// What an inbox read found under one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The envelope. Expired ones are reported as missing.
+    Found(Row),
+    /// Nothing: acked, expired, or never put.
+    Missing,
+    /// Something that is not an envelope of this version. It stays; it blocks nobody.
+    Unreadable,
+    /// The store answered the call but not for this key.
+    Unprocessed,
+}
+
+/// A part of what a device has pending, in order of its refs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The envelopes. Empty only if nothing readable is left.
+    pub rows: Vec<Row>,
+    /// Whether there are more after these.
+    pub more: bool,
+}
+
+/// Inboxes: the unacked envelopes of each device, and of each user without one.
+pub trait Inbox: Send + Sync {
+    /// Puts rows under their keys, replacing what is there. Keys must be distinct. Answers in order of `rows`.
+    fn put(&self, rows: &[Row]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+
+    /// Deletes what lies under these distinct keys, if anything does. Answers in order of `keys`.
+    fn delete(&self, keys: &[Key]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+
+    /// Reads the newest state of up to 100 distinct keys. Answers in order of `keys`.
+    fn get(&self, keys: &[Key], now: Timestamp) -> impl Future<Output = Result<Vec<Lookup>, Failure>> + Send;
+
+    /// Reads the newest state of up to `limit` envelopes (or about 1 MB) after `after`, oldest first: the device's own merged with the
+    /// user's unclaimed ones, or only the latter if no device is named. Unreadable rows are skipped and counted.
+    fn page(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        after: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Page, Failure>> + Send;
+
+    /// Marks a row as undelivered. A row that is gone stays gone.
+    fn mark_undelivered(&self, key: &Key) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// How a registration ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Registration {
+    /// The connection is the device's now. The one that it displaced, if any, is to be told and closed.
+    Registered {
+        /// What was registered before.
+        displaced: Option<Connection>,
+    },
+    /// A newer connection of the device is registered already.
+    Superseded,
+}
+
+/// Which devices a user has, on which connections, and when they were woken.
+pub trait Directory: Send + Sync {
+    /// Registers a connection as its device's, creating the device if need be, unless a newer one is registered.
+    fn register(
+        &self,
+        address: &Address,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Registration, Failure>> + Send;
+
+    /// Forgets a connection if it is still the registered one; otherwise nothing happens.
+    fn unregister(
+        &self,
+        address: &Address,
+        connection: &ConnectionId,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Reads the newest state of a user's devices. Connections past their end are left out.
+    fn devices(&self, user: &UserId, now: Timestamp) -> impl Future<Output = Result<Vec<Device>, Failure>> + Send;
+
+    /// Reads the newest wake state of a device, or of a user's unclaimed inbox. `None` if the device is not known.
+    fn wake_state(
+        &self,
+        user: &UserId,
+        holder: &Holder,
+    ) -> impl Future<Output = Result<Option<WakeState>, Failure>> + Send;
+
+    /// Replaces a wake state if it is still `before`; answers whether it was.
+    fn replace_wake_state(
+        &self,
+        user: &UserId,
+        holder: &Holder,
+        before: &WakeState,
+        after: &WakeState,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool, Failure>> + Send;
+}
+
+/// A job and how long nobody shall see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The job.
+    pub job: Job,
+    /// Whole seconds, at most 15 minutes.
+    pub delay: Duration,
+}
+
+impl Scheduled {
+    /// A job to be done at once.
+    pub fn now(job: Job) -> Self {
+        Self { job, delay: Duration::ZERO }
+    }
+}
+
+/// What one receive of a record is settled by. Not a receipt to a sender.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Receipt(pub String);
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Receipt")
+    }
+}
+
+/// A queue whose records are seen again until they are done.
+pub trait Queue: Send + Sync {
+    /// Sends jobs; each that is answered `Ok` is durable. Answers in order of `jobs`.
+    fn send(&self, jobs: &[Scheduled]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+
+    /// Hides records of which a receipt is held for a while (whole seconds, from now). Answers in order of `records`.
+    fn set_visibility(&self, records: &[(Receipt, Duration)]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+
+    /// Copies a record's body to the dead-letter queue, with the reason.
+    fn dead_letter(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What became of a frame that was posted to a connection. Nothing here means that the device has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PostOutcome {
+    /// The gateway took it (200).
+    Posted,
+    /// There is no such connection, or it is not open yet (410).
+    Gone,
+    /// Throttled, failed or timed out (429, 5xx): the connection is alive or nobody knows.
+    Unknown,
+    /// The frame is larger than the gateway carries (413).
+    TooLarge,
+    /// This function may not post there (403): a misconfiguration.
+    Forbidden,
+}
+
+/// Live connections.
+pub trait Connections: Send + Sync {
+    /// Posts one text frame.
+    fn post(&self, connection: &ConnectionId, frame: &str) -> impl Future<Output = PostOutcome> + Send;
+
+    /// Closes a connection. One that is gone already is closed.
+    fn disconnect(&self, connection: &ConnectionId) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// The topic of envelopes that could not be given to their device.
+pub trait OfflineTopic: Send + Sync {
+    /// Publishes hand-overs. Answers in order of `hand_overs`.
+    fn publish(&self, hand_overs: &[HandOver]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+}
+
+/// A nudge to a device that has something pending. It carries no body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wake {
+    /// The user.
+    pub user: UserId,
+    /// The device; none while the user has none.
+    pub device: Option<DeviceId>,
+    /// What is pending, oldest first.
+    pub ids: Vec<MessageId>,
+    /// Why the envelope that led to this wake was handed over.
+    pub reason: Reason,
+    /// When the wake was decided.
+    pub at: Timestamp,
+}
+
+/// What carries wakes to devices.
+pub trait PushGateway: Send + Sync {
+    /// Pushes a wake. `Ok` means that the gateway took it.
+    fn push(&self, wake: &Wake) -> impl Future<Output = Result<(), Failure>> + Send;
+}

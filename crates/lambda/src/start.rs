@@ -1,0 +1,52 @@
+//! The start of a function's process, and the edge where each invocation takes its time and its randomness.
+
+use std::future::Future;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use delivery::Invocation;
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use protocol::Timestamp;
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+use crate::error::HandlerError;
+
+/// Starts JSON logs on standard output, at the level that Lambda's own `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` names, or `info`.
+pub fn telemetry() {
+    let filter = EnvFilter::try_from_env("AWS_LAMBDA_LOG_LEVEL")
+        .or_else(|_| EnvFilter::try_from_default_env())
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .without_time()
+        .with_env_filter(filter)
+        .init();
+}
+
+/// Serves invocations until Lambda ends the process.
+///
+/// # Errors
+/// When the runtime API is out of reach.
+pub async fn serve<F, R>(handler: F) -> Result<(), Error>
+where
+    F: Fn(Value, Invocation) -> R,
+    R: Future<Output = Result<Value, HandlerError>>,
+{
+    lambda_runtime::run(service_fn(|event: LambdaEvent<Value>| {
+        let outcome = handler(event.payload, invocation());
+        async { outcome.await.map_err(Diagnostic::from) }
+    }))
+    .await
+}
+
+/// The time and a seed for one invocation, from the machine.
+#[expect(clippy::disallowed_methods, reason = "this is the edge at which the clock is read")]
+pub fn invocation() -> Invocation {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Invocation {
+        now: Timestamp::from_millis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)),
+        seed: fastrand::u64(..),
+    }
+}

@@ -1,0 +1,59 @@
+//! An event of the WebSocket API, as the input that a function works on. Who it is comes from the authorizer's context, never
+//! from the frame.
+
+use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
+use delivery::{Address, Connection};
+use protocol::Timestamp;
+use serde_json::{Value, json};
+
+use crate::error::HandlerError;
+
+/// Keys of the authorizer's context, which API Gateway repeats in every later event of the connection.
+pub const CONTEXT_USER: &str = "user";
+/// See [`CONTEXT_USER`]. Absent when the client named no valid device.
+pub const CONTEXT_DEVICE: &str = "device";
+
+/// What happened on a connection.
+#[derive(Debug)]
+pub struct Inbound {
+    /// The route that API Gateway selected.
+    pub route_key: String,
+    /// Whose connection it is; `None` if the client named no valid device, which `$connect` refuses.
+    pub address: Option<Address>,
+    /// The connection.
+    pub connection: Connection,
+    /// The frame, on a message.
+    pub body: String,
+}
+
+/// Reads an event of a WebSocket route.
+///
+/// # Errors
+/// [`HandlerError::WrongShape`] when it is none, or when the authorizer's context is missing from it.
+pub fn inbound(event: Value) -> Result<Inbound, HandlerError> {
+    let event: ApiGatewayWebsocketProxyRequest =
+        serde_json::from_value(event).map_err(|error| HandlerError::WrongShape(error.to_string()))?;
+    let missing = |what: &str| HandlerError::WrongShape(format!("a WebSocket event without {what}"));
+    let context = event.request_context;
+    let text = |key: &str| context.authorizer.fields.get(key).and_then(Value::as_str);
+    let user = text(CONTEXT_USER).and_then(|user| user.parse().ok()).ok_or_else(|| missing("an authorized user"))?;
+    let device = text(CONTEXT_DEVICE).and_then(|device| device.parse().ok());
+    let connected_at = u64::try_from(context.connected_at).map_err(|_| missing("connectedAt"))?;
+    Ok(Inbound {
+        route_key: context.route_key.ok_or_else(|| missing("routeKey"))?,
+        address: device.map(|device| Address { user, device }),
+        connection: Connection {
+            id: context.connection_id.as_deref().ok_or_else(|| missing("connectionId"))?.into(),
+            connected_at: Timestamp::from_millis(connected_at),
+        },
+        body: event.body.unwrap_or_default(),
+    })
+}
+
+/// A proxy integration's response. The body is the route response where the route has one.
+pub fn response(status: u16, body: Option<String>) -> Value {
+    match body {
+        Some(body) => json!({"statusCode": status, "body": body}),
+        None => json!({"statusCode": status}),
+    }
+}

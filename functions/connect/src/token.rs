@@ -1,0 +1,159 @@
+//! The authorizer's judgement: which user a token speaks for. Signatures are the crate `jsonwebtoken`'s business; the claims
+//! are judged here, since the time is an argument and Cognito's access tokens name their audience differently.
+
+use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use lambda::HandlerError;
+use protocol::{Timestamp, UserId};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::jwks::Jwks;
+
+/// Clock skew that is forgiven, in seconds.
+const LEEWAY_SECS: f64 = 60.0;
+
+/// The only algorithms that are believed. `none` and HMAC are not among them: a public key is no secret.
+const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA];
+
+/// What a token must say.
+#[derive(Clone, Debug)]
+pub struct TokenRules {
+    /// Where the issuer publishes its keys.
+    pub jwks_url: String,
+    /// `iss`.
+    pub issuer: String,
+    /// `aud`, or `client_id` of a Cognito access token.
+    pub audience: String,
+}
+
+/// An authorizer event, as far as it matters.
+#[derive(Debug)]
+pub struct Request {
+    /// The token that was offered, from the header or, where headers cannot be set, from the query.
+    token: Option<String>,
+    /// The device that was named, unread.
+    pub device: Option<String>,
+    /// `arn:..:API/STAGE/*`: a policy for `$connect` alone would be in force on the later routes too, and deny them.
+    pub stage_resource: String,
+}
+
+/// Reads a REQUEST authorizer event.
+///
+/// # Errors
+/// [`HandlerError::WrongShape`] when it is none.
+pub fn request(event: Value) -> Result<Request, HandlerError> {
+    let event: ApiGatewayCustomAuthorizerRequestTypeRequest =
+        serde_json::from_value(event).map_err(|error| HandlerError::WrongShape(error.to_string()))?;
+    let arn = event.method_arn.unwrap_or_default();
+    let mut parts = arn.splitn(3, '/');
+    let (Some(api), Some(stage)) = (parts.next(), parts.next()) else {
+        return Err(HandlerError::WrongShape("an authorizer event without methodArn".to_owned()));
+    };
+    let query = |name: &str| event.query_string_parameters.first(name).map(str::to_owned);
+    let token = match event.headers.get("authorization") {
+        Some(header) => header.to_str().ok().and_then(bearer).map(str::to_owned),
+        None => query("access_token"),
+    };
+    Ok(Request { token, device: query("device"), stage_resource: format!("{api}/{stage}/*") })
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Judges tokens by one issuer's keys.
+#[derive(Debug)]
+pub struct Authorizer {
+    rules: TokenRules,
+    jwks: Jwks,
+}
+
+/// `aud` is one string or a list of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    iss: String,
+    exp: f64,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+    aud: Option<Audience>,
+    client_id: Option<String>,
+    token_use: Option<String>,
+}
+
+impl Authorizer {
+    /// An authorizer by these rules. Keys are fetched when the first token comes.
+    pub fn new(rules: TokenRules) -> Self {
+        Self { jwks: Jwks::new(rules.jwks_url.clone()), rules }
+    }
+
+    /// The user that the request's token speaks for.
+    ///
+    /// # Errors
+    /// [`HandlerError::Unauthorized`] for a missing or bad token, [`HandlerError::Unavailable`] when the keys are out of reach.
+    pub async fn user(&self, request: &Request, now: Timestamp) -> Result<UserId, HandlerError> {
+        let token = request.token.as_deref().ok_or(HandlerError::Unauthorized)?;
+        let unauthorized = |reason: &str| {
+            tracing::info!(reason, "a token was refused");
+            HandlerError::Unauthorized
+        };
+        let header = decode_header(token).map_err(|error| unauthorized(&error.to_string()))?;
+        if !ALGORITHMS.contains(&header.alg) {
+            return Err(unauthorized("its algorithm is not accepted"));
+        }
+        let key = self.jwks.key(header.kid.as_deref(), now).await?.ok_or_else(|| unauthorized("its key is unknown"))?;
+        let key = DecodingKey::from_jwk(&key).map_err(|error| unauthorized(&error.to_string()))?;
+        let claims = decode::<Claims>(token, &key, &signature_only(header.alg))
+            .map_err(|error| unauthorized(&error.to_string()))?
+            .claims;
+        judge(&claims, &self.rules, now).map_err(unauthorized)
+    }
+}
+
+/// Leaves the claims to [`judge`].
+fn signature_only(algorithm: Algorithm) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.required_spec_claims.clear();
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+    validation
+}
+
+fn judge(claims: &Claims, rules: &TokenRules, now: Timestamp) -> Result<UserId, &'static str> {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since the epoch are far below 2^52")]
+    let now = now.as_secs() as f64;
+    let is_future = |moment: Option<f64>| moment.is_some_and(|moment| moment > now + LEEWAY_SECS);
+    if claims.iss != rules.issuer {
+        return Err("it is from another issuer");
+    }
+    if !(claims.exp > now - LEEWAY_SECS) {
+        return Err("it has expired");
+    }
+    if is_future(claims.nbf) || is_future(claims.iat) {
+        return Err("it is not valid yet");
+    }
+    let by_audience = match &claims.aud {
+        Some(Audience::One(audience)) => *audience == rules.audience,
+        Some(Audience::Many(audiences)) => audiences.contains(&rules.audience),
+        None => false,
+    };
+    let is_access_token = claims.token_use.as_deref() == Some("access");
+    let by_client = is_access_token && claims.client_id.as_deref() == Some(rules.audience.as_str());
+    if !by_audience && !by_client {
+        return Err("it is for another audience");
+    }
+    claims.sub.parse().map_err(|_| "its subject is not a user id")
+}
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

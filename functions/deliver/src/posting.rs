@@ -1,0 +1,86 @@
+//! Posting envelopes: packed into as few frames as each connection allows, oldest first. What an outcome means is
+//! decided in `delivery::attempt`.
+
+use std::collections::HashMap;
+
+use delivery::{Address, Connection, ConnectionId, Connections, Directory, Pending, PostOutcome, Row};
+use futures::future::{join, join_all};
+use protocol::{Delivery, DeviceId, pack};
+
+use crate::Deliver;
+
+/// One envelope on its way to one connection.
+#[derive(Debug)]
+pub(crate) struct Posting {
+    /// What the device acks it by.
+    pub(crate) pending: Pending,
+    /// Where it is posted.
+    pub(crate) connection: Connection,
+    delivery: Delivery,
+}
+
+impl Posting {
+    pub(crate) fn new(row: &Row, device: &DeviceId, connection: &Connection, attempt: u32) -> Self {
+        let delivery = row.envelope.delivery(row.holder.shelf(), attempt);
+        Self {
+            pending: Pending { user: row.user.clone(), device: device.clone(), reference: delivery.reference.clone() },
+            connection: connection.clone(),
+            delivery,
+        }
+    }
+}
+
+impl<I: Sync, D: Directory, Q: Sync, C: Connections, O: Sync> Deliver<I, D, Q, C, O> {
+    /// Posts to all connections at the same time, to each one frame after the other. Answers in order of `postings`.
+    pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
+        let mut by_connection: HashMap<&ConnectionId, Vec<usize>> = HashMap::new();
+        for (index, posting) in postings.iter().enumerate() {
+            by_connection.entry(&posting.connection.id).or_default().push(index);
+        }
+        let posted = join_all(by_connection.into_iter().map(|(connection, mut indexes)| async move {
+            indexes.sort_by(|a, b| postings[*a].delivery.reference.cmp(&postings[*b].delivery.reference));
+            let deliveries: Vec<Delivery> = indexes.iter().map(|index| postings[*index].delivery.clone()).collect();
+            let outcomes = self.post_to(connection, &deliveries).await;
+            indexes.into_iter().zip(outcomes).collect::<Vec<_>>()
+        }));
+        let mut outcomes = vec![PostOutcome::Unknown; postings.len()];
+        for (index, outcome) in posted.await.into_iter().flatten() {
+            outcomes[index] = outcome;
+        }
+        outcomes
+    }
+
+    async fn post_to(&self, connection: &ConnectionId, deliveries: &[Delivery]) -> Vec<PostOutcome> {
+        let mut outcomes = Vec::with_capacity(deliveries.len());
+        for (frame, count) in pack(deliveries) {
+            // Once gone, a connection stays gone: the frames that are left are not worth their calls.
+            let outcome = match outcomes.last() {
+                Some(PostOutcome::Gone) => PostOutcome::Gone,
+                _ => self.connections.post(connection, &frame).await,
+            };
+            match outcome {
+                PostOutcome::TooLarge => tracing::error!(envelopes = count, "a frame was too large to post"),
+                PostOutcome::Forbidden => tracing::error!("this function may not post to connections"),
+                PostOutcome::Posted | PostOutcome::Gone | PostOutcome::Unknown => {}
+            }
+            outcomes.extend(std::iter::repeat_n(outcome, count));
+        }
+        outcomes
+    }
+
+    /// Forgets connections that are gone or silent and closes them, so that whoever is still behind one reconnects. Each
+    /// is forgotten only if it is still the registered one. A failure costs a useless post later, no message.
+    pub(crate) async fn forget(&self, gone: impl IntoIterator<Item = (Address, ConnectionId)>) {
+        let mut gone: Vec<(Address, ConnectionId)> = gone.into_iter().collect();
+        gone.sort_unstable();
+        gone.dedup();
+        join_all(gone.iter().map(|(address, connection)| async move {
+            let unregistered = self.directory.unregister(address, connection);
+            let (unregistered, closed) = join(unregistered, self.connections.disconnect(connection)).await;
+            for failure in [unregistered, closed].into_iter().filter_map(Result::err) {
+                tracing::warn!(%failure, "a connection could not be forgotten");
+            }
+        }))
+        .await;
+    }
+}

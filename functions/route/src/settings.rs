@@ -1,0 +1,34 @@
+//! The settings of `route`.
+
+use lambda::settings::{InvalidSettings, Reader};
+
+/// What a deployment says to `route`.
+#[derive(Debug)]
+pub struct Settings {
+    /// `VARTALAP_INBOX_TABLE`.
+    pub inbox_table: String,
+    /// `VARTALAP_DELIVERY_QUEUE_URL`.
+    pub delivery_queue_url: String,
+    /// `VARTALAP_CONNECTIONS_URL`: the base of `@connections`.
+    pub connections_url: String,
+}
+
+impl Settings {
+    /// Parses the settings.
+    ///
+    /// # Errors
+    /// Everything that is missing or cannot be parsed, together.
+    pub fn read(mut from: Reader) -> Result<Self, InvalidSettings> {
+        let inbox_table = from.required("VARTALAP_INBOX_TABLE");
+        let delivery_queue_url = from.required("VARTALAP_DELIVERY_QUEUE_URL");
+        let connections_url = from.required("VARTALAP_CONNECTIONS_URL");
+        let settings = || {
+            Some(Self {
+                inbox_table: inbox_table?,
+                delivery_queue_url: delivery_queue_url?,
+                connections_url: connections_url?,
+            })
+        };
+        from.finish(settings())
+    }
+}
