@@ -1,1 +1,32 @@
-//! aws
+//! The ports of `delivery` on AWS: DynamoDB, SQS, SNS and `@connections`. The only crate that names `aws-sdk-*`.
+//!
+//! Adapters translate and count; they decide nothing. Whatever an SDK cannot do becomes a `Failure` with its causes,
+//! and whether to come again is decided by whoever holds the record.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`clients`] | the SDK clients: timeouts, retries |
+//! | [`keys`] | every key and attribute name of both tables |
+//! | [`inbox`], [`directory`] | the two tables as ports; [`tables`] makes them where no template does |
+//! | [`sqs`], [`sns`], [`connections`] | the queue, the topic, the sockets as ports |
+//! | [`meter`] | what the calls cost |
+
+pub mod clients;
+pub mod connections;
+pub mod directory;
+pub mod dynamo;
+mod failure;
+pub mod inbox;
+pub mod keys;
+pub mod meter;
+pub mod sns;
+pub mod sqs;
+pub mod tables;
+
+pub use clients::Clients;
+pub use connections::GatewayConnections;
+pub use directory::DynamoDirectory;
+pub use inbox::DynamoInbox;
+pub use sns::SnsTopic;
+pub use sqs::SqsQueue;
+pub use tables::Tables;

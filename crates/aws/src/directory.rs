@@ -1,0 +1,194 @@
+//! The directory table as the `Directory` port. Keys and items are in [`crate::keys`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue};
+use delivery::{Address, Connection, ConnectionId, Device, Directory, Failure, Holder, Registration, WakeState};
+use protocol::{Timestamp, UserId};
+
+use crate::dynamo::{capacity, is_condition_failure};
+use crate::failure::{failure, refused};
+use crate::keys::{self, Item, number, text};
+use crate::meter::{Meter, Unit};
+
+/// A device that was not seen for this long is forgotten, and its inbox stops growing.
+pub const DEVICE_LIFETIME: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+
+/// How long the wakes of a user without a device are remembered; far longer than any interval between them.
+const UNCLAIMED_WAKE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The directory table.
+#[derive(Clone, Debug)]
+pub struct DynamoDirectory {
+    client: Client,
+    table: String,
+    meter: Arc<Meter>,
+}
+
+impl DynamoDirectory {
+    /// The directory in `table`.
+    pub fn new(client: Client, table: String, meter: Arc<Meter>) -> Self {
+        Self { client, table, meter }
+    }
+
+    fn count(&self, operation: &'static str, unit: Unit, consumed: Option<&ConsumedCapacity>) {
+        self.meter.count("dynamodb", operation, unit, capacity(consumed.map_or(&[], std::slice::from_ref)));
+    }
+}
+
+fn device_key(address: &Address) -> Item {
+    keys::holder_key(&address.user, &Holder::Device(address.device.clone()))
+}
+
+impl Directory for DynamoDirectory {
+    async fn register(
+        &self,
+        address: &Address,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Registration, Failure> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(device_key(address)))
+            .update_expression("SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl")
+            // The same connection again is a repeated event, and one past its end is nobody's.
+            .condition_expression("attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c")
+            .expression_attribute_names("#ttl", keys::TTL)
+            .expression_attribute_values(":c", text(connection.id.as_str()))
+            .expression_attribute_values(":ca", number(connection.connected_at.as_millis()))
+            .expression_attribute_values(":cx", number(connection.ends_at().as_millis()))
+            .expression_attribute_values(":now", number(now.as_millis()))
+            .expression_attribute_values(":ttl", number(now.plus(DEVICE_LIFETIME).as_secs()))
+            .return_values(ReturnValue::UpdatedOld)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match outcome {
+            Ok(output) => {
+                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                let before = output.attributes().and_then(|item| keys::connection(item).ok().flatten());
+                let displaced = before.filter(|before| before.id != connection.id && before.ends_at() > now);
+                Ok(Registration::Registered { displaced })
+            }
+            Err(error) if is_condition_failure(&error) => Ok(Registration::Superseded),
+            Err(error) => Err(failure("register a connection", &error)),
+        }
+    }
+
+    async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
+        let outcome = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(device_key(address)))
+            .update_expression("REMOVE c, ca, cx")
+            .condition_expression("c = :c")
+            .expression_attribute_values(":c", text(connection.as_str()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await;
+        match outcome {
+            Ok(output) => {
+                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                Ok(())
+            }
+            // Another connection took over, or this one was forgotten already.
+            Err(error) if is_condition_failure(&error) => Ok(()),
+            Err(error) => Err(failure("unregister a connection", &error)),
+        }
+    }
+
+    async fn devices(&self, user: &UserId, now: Timestamp) -> Result<Vec<Device>, Failure> {
+        let mut devices = Vec::new();
+        let mut start: Option<Item> = None;
+        loop {
+            let output = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :device)")
+                .expression_attribute_values(":pk", keys::user_pk(user))
+                .expression_attribute_values(":device", AttributeValue::S(keys::DEVICE_PREFIX.to_owned()))
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| failure("look up a user's devices", &error))?;
+            self.count("Query", Unit::ReadUnit, output.consumed_capacity());
+            for item in output.items().iter().filter(|item| !keys::is_expired(item, now)) {
+                match keys::device(item, now) {
+                    Ok(device) => devices.push(device),
+                    Err(error) => tracing::error!(%error, "a device is unreadable and is skipped"),
+                }
+            }
+            start = output.last_evaluated_key().filter(|key| !key.is_empty()).cloned();
+            if start.is_none() {
+                return Ok(devices);
+            }
+        }
+    }
+
+    async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .set_key(Some(keys::holder_key(user, holder)))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| failure("read a wake state", &error))?;
+        self.count("GetItem", Unit::ReadUnit, output.consumed_capacity());
+        match (output.item(), holder) {
+            (Some(item), _) => {
+                keys::wake_state(item).map(Some).map_err(|error| refused("read a wake state", error.to_string()))
+            }
+            (None, Holder::Device(_)) => Ok(None),
+            (None, Holder::Unclaimed) => Ok(Some(WakeState::default())),
+        }
+    }
+
+    async fn replace_wake_state(
+        &self,
+        user: &UserId,
+        holder: &Holder,
+        before: &WakeState,
+        after: &WakeState,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let keys::Update { mut update, mut condition, values } = keys::wake_update(before, after);
+        let call = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::holder_key(user, holder)))
+            .set_expression_attribute_values(Some(values))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let call = match holder {
+            // Never re-creates a device that was forgotten meanwhile.
+            Holder::Device(_) => {
+                condition.push_str(" AND attribute_exists(pk)");
+                call
+            }
+            Holder::Unclaimed => {
+                update = format!("SET #ttl = :ttl, {}", update.strip_prefix("SET ").unwrap_or(&update));
+                call.expression_attribute_names("#ttl", keys::TTL)
+                    .expression_attribute_values(":ttl", number(now.plus(UNCLAIMED_WAKE_LIFETIME).as_secs()))
+            }
+        };
+        match call.update_expression(update).condition_expression(condition).send().await {
+            Ok(output) => {
+                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) if is_condition_failure(&error) => Ok(false),
+            Err(error) => Err(failure("replace a wake state", &error)),
+        }
+    }
+}

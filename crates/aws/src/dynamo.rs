@@ -1,0 +1,36 @@
+//! What the two tables share: how an SDK client is made for a store in the same process, what a call consumed, and how a failed
+//! condition is told from a failure.
+
+use aws_sdk_dynamodb::config::{Credentials, Region};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_smithy_runtime_api::client::http::HttpClient;
+
+use crate::clients::behavior_version;
+
+pub use aws_sdk_dynamodb::Client;
+
+/// A real client over `http`, for a store that answers in the same process: no credentials, no retries, no time limit of its own.
+pub fn client(http: impl HttpClient + 'static) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(behavior_version())
+        .region(Region::from_static("local"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "the store in this process asks for none"))
+        .endpoint_url("http://in-process")
+        .retry_config(aws_config::retry::RetryConfig::disabled())
+        .timeout_config(aws_config::timeout::TimeoutConfig::disabled())
+        .stalled_stream_protection(aws_sdk_dynamodb::config::StalledStreamProtectionConfig::disabled())
+        .http_client(http)
+        .build();
+    Client::from_conf(config)
+}
+
+/// The units that a call consumed, as the store says.
+pub(crate) fn capacity(consumed: &[ConsumedCapacity]) -> f64 {
+    consumed.iter().filter_map(ConsumedCapacity::capacity_units).sum()
+}
+
+/// Whether a conditional write was refused because its condition did not hold: an outcome, not a failure.
+pub(crate) fn is_condition_failure<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.code() == Some("ConditionalCheckFailedException")
+}

@@ -1,0 +1,137 @@
+//! Every item as it is stored, and how it is read back.
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+
+const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
+
+fn row_of(user: &str, device: Option<&str>, body: &str) -> Row {
+    let reference: Ref = format!("{ID}~{}", "s".repeat(16)).parse().expect("a ref");
+    let user: UserId = user.parse().expect("a user");
+    Row {
+        user: user.clone(),
+        holder: device.map_or(Holder::Unclaimed, |device| Holder::Device(device.parse().expect("a device"))),
+        envelope: Envelope {
+            id: reference.id,
+            from: reference.sender,
+            to: Recipient::User(user),
+            kind: Kind::Message,
+            at: Timestamp::from_millis(1_755_500_000_123),
+            expires_at: Timestamp::from_secs(1_758_092_000),
+            body: Body::text(body),
+        },
+        undelivered: false,
+    }
+}
+
+/// An item in a readable, stable form.
+fn shown(item: &Item) -> String {
+    let mut lines: Vec<String> = item.iter().map(|(name, value)| format!("{name} = {value:?}\n")).collect();
+    lines.sort();
+    lines.concat()
+}
+
+fn check(row: &Row, expected: &Expect) {
+    let item = row_item(row);
+    expected.assert_eq(&shown(&item));
+    assert_eq!(super::row(&row.user, &row.holder, &item).as_ref(), Ok(row));
+}
+
+#[test]
+fn an_envelope_of_a_device() {
+    check(
+        &row_of("bob", Some("phone"), "hi"),
+        &expect![[r#"
+            a = N("1755500000123")
+            b = S("\"hi\"")
+            pk = S("bob#phone")
+            sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~ssssssssssssssss")
+            ttl = N("1758092000")
+        "#]],
+    );
+}
+
+#[test]
+fn an_unclaimed_envelope_to_a_group() {
+    let mut row = row_of("bob", None, "hi");
+    row.envelope.to = Recipient::Group("team".parse().expect("a group"));
+    row.undelivered = true;
+    check(
+        &row,
+        &expect![[r#"
+            a = N("1755500000123")
+            b = S("\"hi\"")
+            pk = S("bob#*")
+            sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~ssssssssssssssss")
+            to = S("{\"group\":\"team\"}")
+            ttl = N("1758092000")
+            u = Bool(true)
+        "#]],
+    );
+}
+
+#[test]
+fn the_overhead_of_an_envelope_is_below_200_bytes() {
+    let sixteen = "u".repeat(16);
+    let mut row = row_of(&sixteen, Some(&sixteen), "");
+    row.undelivered = true;
+    let overhead = item_bytes(&row_item(&row)) - row.envelope.body.as_json().len();
+    assert!(overhead < 200, "{overhead} bytes");
+}
+
+#[test]
+fn an_item_that_was_changed_is_unreadable() {
+    let row = row_of("bob", Some("phone"), "hi");
+    for (name, value) in [
+        (SK, text("x")),
+        (BODY, text("{")),
+        (BODY, number(7)),
+        (ACCEPTED_AT, text("7")),
+        (TTL, number(0)),
+        (TO, text("x")),
+    ] {
+        let mut item = row_item(&row);
+        if name == TTL {
+            item.remove(TTL);
+        } else {
+            item.insert(name.to_owned(), value);
+        }
+        assert_eq!(super::row(&row.user, &row.holder, &item), Err(UnreadableItem(name)));
+    }
+}
+
+#[test]
+fn a_wake_state_is_replaced_only_if_it_is_the_same() {
+    let before = WakeState { last: Some(Timestamp::from_millis(5)), due: None };
+    let due = Due { at: Timestamp::from_millis(9), holder: "record".to_owned() };
+    let after = WakeState { last: None, due: Some(due) };
+    let Update { update, condition, values } = wake_update(&before, &after);
+    expect![[r#"
+        SET wd = :new_wd, wh = :new_wh REMOVE lw
+        lw = :old_lw AND attribute_not_exists(wd) AND attribute_not_exists(wh)
+        :new_wd = N("9")
+        :new_wh = S("record")
+        :old_lw = N("5")
+    "#]]
+    .assert_eq(&format!("{update}\n{condition}\n{}", shown(&values)));
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_sort_keys_is_the_order_of_refs(a in 0u64..1000, b in 0u64..1000, x in "[a-z.|]{1,3}", y in "[a-z.|]{1,3}") {
+        let reference = |n: u64, sender: &str| -> Ref { format!("0198a5c0-7c00-7abc-8def-{n:012x}~{sender}").parse().expect("a ref") };
+        let (left, right) = (reference(a, &x), reference(b, &y));
+        prop_assert_eq!(left.cmp(&right), left.position().cmp(&right.position()));
+    }
+
+    #[test]
+    fn no_stored_text_makes_the_reader_panic(sk in ".{0,60}", body in ".{0,60}", at in ".{0,12}") {
+        let mut item = row_item(&row_of("bob", Some("phone"), "hi"));
+        item.insert(SK.to_owned(), text(sk));
+        item.insert(BODY.to_owned(), text(body));
+        item.insert(ACCEPTED_AT.to_owned(), AttributeValue::N(at));
+        let _ = super::row(&"bob".parse().expect("a user"), &Holder::Unclaimed, &item);
+    }
+}
