@@ -132,6 +132,6 @@ proptest! {
         item.insert(SK.to_owned(), text(sk));
         item.insert(BODY.to_owned(), text(body));
         item.insert(ACCEPTED_AT.to_owned(), AttributeValue::N(at));
-        let _ = super::row(&"bob".parse().expect("a user"), &Holder::Unclaimed, &item);
+        let _ = row(&"bob".parse().expect("a user"), &Holder::Unclaimed, &item);
     }
 }

@@ -135,7 +135,7 @@ fn judge(claims: &Claims, rules: &TokenRules, now: Timestamp) -> Result<UserId, 
     if claims.iss != rules.issuer {
         return Err("it is from another issuer");
     }
-    if !(claims.exp > now - LEEWAY_SECS) {
+    if claims.exp <= now - LEEWAY_SECS {
         return Err("it has expired");
     }
     if is_future(claims.nbf) || is_future(claims.iat) {

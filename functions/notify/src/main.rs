@@ -12,7 +12,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(Reader::from_env())?;
     let aws = Clients::from_env().await;
     let gateway = match settings.webhook {
-        Some((url, secret)) => Gateway::Webhook(Webhook::new(url, secret)?),
+        Some((url, secret)) => Gateway::Webhook(Box::new(Webhook::new(url, secret)?)),
         None => Gateway::None,
     };
     let function = Notify {

@@ -98,7 +98,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 #[derive(Clone, Debug)]
 pub enum Gateway {
     /// Post wakes to a URL.
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     /// There is nowhere to push to.
     None,
 }

@@ -1,0 +1,337 @@
+//! Contract suites: what every implementation of a port must do. One suite runs on the in-memory and on the real ones.
+//!
+//! Each suite takes a fresh, empty implementation and panics at the first breach.
+
+use std::future::Future;
+use std::time::Duration;
+
+use delivery::{
+    Address, Await, Connection, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue, Receipt,
+    Registration, Row, Scheduled, WakeState,
+};
+use protocol::{Body, DeviceId, Kind, Recipient, Ref, Timestamp, UserId};
+
+use crate::clock::message_id;
+use crate::queue::Received;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn user(name: &str) -> UserId {
+    name.parse().expect("a user")
+}
+
+fn device(name: &str) -> DeviceId {
+    name.parse().expect("a device")
+}
+
+fn holder(name: &str) -> Holder {
+    if name == "*" { Holder::Unclaimed } else { Holder::Device(device(name)) }
+}
+
+/// The row of alice's `n`th message in an inbox of bob's.
+fn row(inbox: &str, n: u64, text: &str) -> Row {
+    Row {
+        user: user("bob"),
+        holder: holder(inbox),
+        envelope: Envelope {
+            id: message_id(NOW, n),
+            from: user("alice"),
+            to: Recipient::User(user("bob")),
+            kind: Kind::Message,
+            at: NOW,
+            expires_at: NOW.plus(Duration::from_secs(60)),
+            body: Body::text(text),
+        },
+        undelivered: false,
+    }
+}
+
+async fn put(inbox: &impl Inbox, rows: &[Row]) {
+    let outcomes = inbox.put(rows).await;
+    assert_eq!(outcomes.len(), rows.len());
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+async fn page_refs(inbox: &impl Inbox, own: Option<&str>, after: Option<&Ref>, limit: usize) -> (Vec<Ref>, bool) {
+    let own = own.map(device);
+    let page = inbox.page(&user("bob"), own.as_ref(), after, limit, NOW).await.expect("a page");
+    (page.rows.iter().map(|row| row.key().reference()).collect(), page.more)
+}
+
+fn refs(rows: &[Row]) -> Vec<Ref> {
+    rows.iter().map(|row| row.key().reference()).collect()
+}
+
+/// Everything that an [`Inbox`] promises.
+pub async fn inbox(inbox: impl Inbox) {
+    rows_are_kept_under_their_keys(&inbox).await;
+    pages_merge_both_shelves_in_order(&inbox).await;
+    expired_rows_are_not_seen(&inbox).await;
+    marks_do_not_bring_rows_back(&inbox).await;
+    batches_may_be_large(&inbox).await;
+}
+
+async fn clear(inbox: &impl Inbox, rows: &[Row]) {
+    let keys: Vec<Key> = rows.iter().map(Row::key).collect();
+    assert!(inbox.delete(&keys).await.iter().all(Result::is_ok));
+}
+
+async fn rows_are_kept_under_their_keys(inbox: &impl Inbox) {
+    let (phone, tablet) = (row("phone", 1, "a"), row("tablet", 1, "b"));
+    put(inbox, &[phone.clone(), tablet.clone()]).await;
+    let replaced = row("phone", 1, "c");
+    put(inbox, std::slice::from_ref(&replaced)).await;
+    let other_sender = Key { sender: user("carol"), ..phone.key() };
+    let found = inbox.get(&[phone.key(), other_sender, tablet.key()], NOW).await.expect("an answer");
+    assert_eq!(found, [Lookup::Found(replaced), Lookup::Missing, Lookup::Found(tablet.clone())]);
+    clear(inbox, &[phone.clone(), row("phone", 2, "never put")]).await;
+    clear(inbox, std::slice::from_ref(&phone)).await;
+    let found = inbox.get(&[phone.key(), tablet.key()], NOW).await.expect("an answer");
+    assert_eq!(found, [Lookup::Missing, Lookup::Found(tablet.clone())]);
+    clear(inbox, &[tablet]).await;
+}
+
+async fn pages_merge_both_shelves_in_order(inbox: &impl Inbox) {
+    let merged = [row("phone", 1, ""), row("*", 1, ""), row("*", 2, ""), row("phone", 3, ""), row("*", 4, "")];
+    let others = [row("tablet", 2, ""), Row { user: user("bobby"), ..row("phone", 2, "") }];
+    let mut shuffled: Vec<Row> = merged.iter().chain(&others).cloned().collect();
+    shuffled.reverse();
+    put(inbox, &shuffled).await;
+    let all = refs(&merged);
+    assert_eq!(page_refs(inbox, Some("phone"), None, 100).await, (all.clone(), false));
+    assert_eq!(page_refs(inbox, Some("phone"), None, 5).await, (all.clone(), false), "exactly as many are all");
+    assert_eq!(page_refs(inbox, Some("phone"), None, 3).await, (all[..3].to_vec(), true));
+    for (place, after) in all.iter().enumerate() {
+        let rest = all[place + 1..].to_vec();
+        assert_eq!(page_refs(inbox, Some("phone"), Some(after), 100).await, (rest, false), "after {after}");
+    }
+    let unclaimed = [all[1].clone(), all[2].clone(), all[4].clone()];
+    assert_eq!(page_refs(inbox, None, None, 100).await, (unclaimed.to_vec(), false));
+    assert_eq!(page_refs(inbox, None, None, 1).await, (unclaimed[..1].to_vec(), true));
+    let acked = [merged[0].clone(), merged[2].clone()];
+    clear(inbox, &acked).await;
+    let left = vec![all[1].clone(), all[3].clone(), all[4].clone()];
+    let (after_acked, more) = page_refs(inbox, Some("phone"), Some(&all[0]), 100).await;
+    assert_eq!((after_acked, more), (left, false), "a cursor may point at what is gone");
+    clear(inbox, &shuffled).await;
+    assert_eq!(page_refs(inbox, Some("phone"), None, 100).await, (vec![], false));
+}
+
+async fn expired_rows_are_not_seen(inbox: &impl Inbox) {
+    let mut expired = row("phone", 1, "");
+    expired.envelope.expires_at = NOW;
+    let rows = [expired, row("phone", 2, "")];
+    put(inbox, &rows).await;
+    let found = inbox.get(&[rows[0].key(), rows[1].key()], NOW).await.expect("an answer");
+    assert_eq!(found, [Lookup::Missing, Lookup::Found(rows[1].clone())]);
+    assert_eq!(page_refs(inbox, Some("phone"), None, 1).await.0, refs(&rows[1..]));
+    clear(inbox, &rows).await;
+}
+
+async fn marks_do_not_bring_rows_back(inbox: &impl Inbox) {
+    let marked = row("phone", 1, "text");
+    put(inbox, std::slice::from_ref(&marked)).await;
+    inbox.mark_undelivered(&marked.key()).await.expect("marked");
+    let found = inbox.get(&[marked.key()], NOW).await.expect("an answer");
+    assert_eq!(found, [Lookup::Found(Row { undelivered: true, ..marked.clone() })]);
+    clear(inbox, std::slice::from_ref(&marked)).await;
+    inbox.mark_undelivered(&marked.key()).await.expect("nothing to mark");
+    assert_eq!(inbox.get(&[marked.key()], NOW).await.expect("an answer"), [Lookup::Missing]);
+}
+
+async fn batches_may_be_large(inbox: &impl Inbox) {
+    let rows: Vec<Row> = (0..130).map(|n| row("phone", n, &"x".repeat(15_000))).collect();
+    put(inbox, &rows).await;
+    let keys: Vec<Key> = rows.iter().map(Row::key).collect();
+    let found = inbox.get(&keys, NOW).await.expect("an answer");
+    assert!(found.iter().zip(&rows).all(|(found, row)| *found == Lookup::Found(row.clone())));
+    // 130 rows of 15 kB are more than the megabyte that a store reads at a time.
+    let (mut after, mut read) = (None, Vec::new());
+    loop {
+        let (page, more) = page_refs(inbox, Some("phone"), after.as_ref(), 256).await;
+        assert!(!more || !page.is_empty(), "a page with more to come is not empty");
+        read.extend(page);
+        after = read.last().cloned();
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(read, refs(&rows));
+    clear(inbox, &rows).await;
+}
+
+/// Everything that a [`Directory`] promises.
+pub async fn directory(directory: impl Directory) {
+    newer_connections_displace_older_ones(&directory).await;
+    only_the_registered_connection_is_unregistered(&directory).await;
+    connections_end(&directory).await;
+    wake_states_are_replaced_only_if_unchanged(&directory).await;
+}
+
+fn address(user_name: &str, device_name: &str) -> Address {
+    Address { user: user(user_name), device: device(device_name) }
+}
+
+fn connection(id: &str, after_secs: u64) -> Connection {
+    Connection { id: id.into(), connected_at: NOW.plus(Duration::from_secs(after_secs)) }
+}
+
+async fn connections_of(directory: &impl Directory, name: &str, now: Timestamp) -> Vec<(String, Option<Connection>)> {
+    let devices = directory.devices(&user(name), now).await.expect("devices");
+    let mut devices: Vec<_> = devices.into_iter().map(|device| (device.id.to_string(), device.connection)).collect();
+    devices.sort_by(|a, b| a.0.cmp(&b.0));
+    devices
+}
+
+async fn newer_connections_displace_older_ones(directory: &impl Directory) {
+    let phone = address("ann", "phone");
+    let register = |connection: Connection| async move {
+        directory.register(&address("ann", "phone"), &connection, NOW).await.expect("an outcome")
+    };
+    let (first, second) = (connection("c1", 1), connection("c2", 2));
+    assert_eq!(register(first.clone()).await, Registration::Registered { displaced: None });
+    assert_eq!(register(first.clone()).await, Registration::Registered { displaced: None }, "the same event again");
+    assert_eq!(register(second.clone()).await, Registration::Registered { displaced: Some(first.clone()) });
+    assert_eq!(register(first).await, Registration::Superseded);
+    directory.register(&address("ann", "tablet"), &connection("c3", 0), NOW).await.expect("an outcome");
+    let devices = connections_of(directory, "ann", NOW).await;
+    assert_eq!(devices, [("phone".to_owned(), Some(second)), ("tablet".to_owned(), Some(connection("c3", 0)))]);
+    assert_eq!(connections_of(directory, "an", NOW).await, []);
+    assert_eq!(phone.user, user("ann"));
+}
+
+async fn only_the_registered_connection_is_unregistered(directory: &impl Directory) {
+    let phone = address("ben", "phone");
+    directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
+    directory.register(&phone, &connection("c2", 2), NOW).await.expect("an outcome");
+    directory.unregister(&phone, &"c1".into()).await.expect("nothing happens");
+    assert_eq!(connections_of(directory, "ben", NOW).await, [("phone".to_owned(), Some(connection("c2", 2)))]);
+    directory.unregister(&phone, &"c2".into()).await.expect("unregistered");
+    directory.unregister(&phone, &"c2".into()).await.expect("twice is the same as once");
+    assert_eq!(connections_of(directory, "ben", NOW).await, [("phone".to_owned(), None)]);
+    directory.unregister(&address("ben", "ghost"), &"c1".into()).await.expect("nothing happens");
+    assert_eq!(connections_of(directory, "ben", NOW).await.len(), 1, "unregistering creates no device");
+    let older = directory.register(&phone, &connection("c0", 0), NOW).await.expect("an outcome");
+    assert_eq!(older, Registration::Registered { displaced: None }, "nothing newer is registered any more");
+}
+
+async fn connections_end(directory: &impl Directory) {
+    let phone = address("cid", "phone");
+    let first = connection("c1", 0);
+    directory.register(&phone, &first, NOW).await.expect("an outcome");
+    let (before, end) = (first.ends_at().minus(Duration::from_millis(1)), first.ends_at());
+    assert_eq!(connections_of(directory, "cid", before).await, [("phone".to_owned(), Some(first))]);
+    assert_eq!(connections_of(directory, "cid", end).await, [("phone".to_owned(), None)]);
+    let next = directory.register(&phone, &connection("c2", 7_200), end).await.expect("an outcome");
+    assert_eq!(next, Registration::Registered { displaced: None }, "what has ended is not displaced");
+}
+
+async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {
+    directory.register(&address("dan", "phone"), &connection("c1", 0), NOW).await.expect("an outcome");
+    let due = Due { at: NOW.plus(Duration::from_secs(30)), holder: "record".to_owned() };
+    let states = [
+        WakeState::default(),
+        WakeState { last: Some(NOW), due: None },
+        WakeState { last: Some(NOW), due: Some(due) },
+        WakeState { last: Some(NOW.plus(Duration::from_secs(30))), due: None },
+    ];
+    for holder in [holder("phone"), holder("*")] {
+        let replace = |before: WakeState, after: WakeState, holder: Holder| async move {
+            directory.replace_wake_state(&user("dan"), &holder, &before, &after, NOW).await.expect("an outcome")
+        };
+        for pair in states.windows(2) {
+            let [before, after] = pair else { unreachable!("windows of two") };
+            let state = directory.wake_state(&user("dan"), &holder).await.expect("a state");
+            assert_eq!(state.as_ref(), Some(before));
+            assert!(replace(before.clone(), after.clone(), holder.clone()).await);
+            assert!(!replace(before.clone(), after.clone(), holder.clone()).await, "it is not `before` any more");
+        }
+    }
+    let ghost = holder("ghost");
+    assert_eq!(directory.wake_state(&user("dan"), &ghost).await.expect("a state"), None);
+    let (before, after) = (&states[0], &states[1]);
+    let replaced = directory.replace_wake_state(&user("dan"), &ghost, before, after, NOW).await.expect("an outcome");
+    assert!(!replaced);
+    assert_eq!(connections_of(directory, "dan", NOW).await.len(), 1, "a wake creates no device");
+}
+
+/// A queue with its consuming side, which functions leave to the event source mapping, and with time that can be moved.
+pub trait Consumable: Queue {
+    /// Receives up to ten records that can be seen.
+    fn receive(&self) -> impl Future<Output = Vec<Received>>;
+    /// Deletes the record of a receipt.
+    fn delete(&self, receipt: &Receipt) -> impl Future<Output = ()>;
+    /// The bodies in the dead-letter queue.
+    fn dead_letters(&self) -> impl Future<Output = Vec<String>>;
+    /// Moves time.
+    fn advance(&self, by: Duration);
+}
+
+fn job(n: u64) -> Job {
+    let reference = Ref { id: message_id(NOW, n), sender: user("alice"), shelf: protocol::Shelf::Own };
+    Job::Await(Await { pending: vec![Pending { user: user("bob"), device: device("phone"), reference }] })
+}
+
+async fn send(queue: &impl Queue, jobs: impl IntoIterator<Item = (u64, u64)>) {
+    let scheduled: Vec<Scheduled> = jobs
+        .into_iter()
+        .map(|(n, delay_secs)| Scheduled { job: job(n), delay: Duration::from_secs(delay_secs) })
+        .collect();
+    let outcomes = queue.send(&scheduled).await;
+    assert_eq!(outcomes.len(), scheduled.len());
+    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+}
+
+async fn receive_all(queue: &impl Consumable) -> Vec<Received> {
+    let mut all = Vec::new();
+    loop {
+        let batch = queue.receive().await;
+        assert!(batch.len() <= 10);
+        if batch.is_empty() {
+            return all;
+        }
+        all.extend(batch);
+    }
+}
+
+/// Everything that a [`Queue`] promises, together with what consumes it.
+pub async fn queue(queue: impl Consumable) {
+    send(&queue, (0..25).map(|n| (n, 0))).await;
+    let received = receive_all(&queue).await;
+    let mut bodies: Vec<String> = received.iter().map(|record| record.body.clone()).collect();
+    bodies.sort();
+    let mut expected: Vec<String> = (0..25).map(|n| job(n).encode()).collect();
+    expected.sort();
+    assert_eq!(bodies, expected, "every record is received once");
+    for record in &received {
+        assert_eq!(record.receive_count, 1);
+        queue.delete(&record.receipt).await;
+    }
+    queue.advance(Duration::from_secs(3_600));
+    assert!(queue.receive().await.is_empty(), "what is deleted is gone");
+
+    send(&queue, [(1, 5)]).await;
+    queue.advance(Duration::from_millis(4_999));
+    assert!(queue.receive().await.is_empty(), "a delayed record is not seen early");
+    queue.advance(Duration::from_millis(1));
+    let first = receive_all(&queue).await;
+    assert_eq!(first.len(), 1);
+    queue.advance(Duration::from_millis(59_999));
+    assert!(queue.receive().await.is_empty(), "what is in hand is hidden");
+    queue.advance(Duration::from_millis(1));
+    let second = receive_all(&queue).await;
+    assert_eq!((second[0].id.as_str(), second[0].receive_count), (first[0].id.as_str(), 2));
+
+    let hidden = queue.set_visibility(&[(second[0].receipt.clone(), Duration::from_secs(300))]).await;
+    assert!(hidden[0].is_ok());
+    queue.advance(Duration::from_millis(299_999));
+    assert!(queue.receive().await.is_empty(), "a record waits as long as it was told");
+    queue.advance(Duration::from_millis(1));
+    let third = receive_all(&queue).await;
+    assert_eq!(third[0].receive_count, 3, "waiting is not receiving");
+    queue.delete(&third[0].receipt).await;
+
+    queue.dead_letter("poison", "it cannot be read").await.expect("dead-lettered");
+    assert_eq!(queue.dead_letters().await, ["poison"]);
+    assert!(queue.receive().await.is_empty());
+}

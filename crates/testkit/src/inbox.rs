@@ -1,0 +1,119 @@
+//! An inbox in memory. Rows can be made unreadable or unprocessed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row};
+use protocol::{DeviceId, Ref, Timestamp, UserId};
+
+use crate::ledger::{Ledger, planned};
+use crate::lock;
+
+/// An inbox that its clones share.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryInbox {
+    rows: Arc<Mutex<BTreeMap<Key, Row>>>,
+    unreadable: Arc<Mutex<BTreeSet<Key>>>,
+    unprocessed: Arc<Mutex<BTreeSet<Key>>>,
+    /// Calls: `put`, `delete`, `get`, `page`, `mark_undelivered`.
+    pub ledger: Ledger,
+}
+
+impl MemoryInbox {
+    /// Every row, in order of keys.
+    pub fn rows(&self) -> Vec<Row> {
+        lock(&self.rows).values().cloned().collect()
+    }
+
+    /// Makes a row unreadable.
+    pub fn spoil(&self, key: Key) {
+        lock(&self.unreadable).insert(key);
+    }
+
+    /// The next batch leaves this key unprocessed.
+    pub fn leave_unprocessed(&self, key: Key) {
+        lock(&self.unprocessed).insert(key);
+    }
+
+    fn write(&self, key: &Key, write: impl FnOnce(&mut BTreeMap<Key, Row>)) -> Result<(), Failure> {
+        if lock(&self.unprocessed).remove(key) {
+            return Err(planned());
+        }
+        write(&mut lock(&self.rows));
+        Ok(())
+    }
+}
+
+fn assert_distinct(keys: &[Key]) {
+    let distinct: BTreeSet<&Key> = keys.iter().collect();
+    assert_eq!(distinct.len(), keys.len(), "keys of one batch must be distinct");
+}
+
+impl Inbox for MemoryInbox {
+    async fn put(&self, rows: &[Row]) -> Vec<Result<(), Failure>> {
+        assert_distinct(&rows.iter().map(Row::key).collect::<Vec<_>>());
+        if self.ledger.enter("put").is_err() {
+            return rows.iter().map(|_| Err(planned())).collect();
+        }
+        rows.iter().map(|row| self.write(&row.key(), |all| drop(all.insert(row.key(), row.clone())))).collect()
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<(), Failure>> {
+        assert_distinct(keys);
+        if self.ledger.enter("delete").is_err() {
+            return keys.iter().map(|_| Err(planned())).collect();
+        }
+        keys.iter().map(|key| self.write(key, |all| drop(all.remove(key)))).collect()
+    }
+
+    async fn get(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
+        assert_distinct(keys);
+        self.ledger.enter("get")?;
+        let lookup = |key: &Key| {
+            if lock(&self.unprocessed).remove(key) {
+                return Lookup::Unprocessed;
+            }
+            match lock(&self.rows).get(key) {
+                Some(_) if lock(&self.unreadable).contains(key) => Lookup::Unreadable,
+                Some(row) if !row.envelope.is_expired(now) => Lookup::Found(row.clone()),
+                _ => Lookup::Missing,
+            }
+        };
+        Ok(keys.iter().map(lookup).collect())
+    }
+
+    async fn page(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        after: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        self.ledger.enter("page")?;
+        let unreadable = lock(&self.unreadable);
+        let mut rows: Vec<Row> = lock(&self.rows)
+            .iter()
+            .filter(|(key, row)| {
+                key.user == *user
+                    && (key.holder == Holder::Unclaimed || key.holder.device().is_some_and(|own| Some(own) == device))
+                    && after.is_none_or(|after| key.reference() > *after)
+                    && !row.envelope.is_expired(now)
+                    && !unreadable.contains(key)
+            })
+            .map(|(_, row)| row.clone())
+            .collect();
+        rows.sort_by_key(|row| row.key().reference());
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Page { rows, more })
+    }
+
+    async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
+        self.ledger.enter("mark_undelivered")?;
+        if let Some(row) = lock(&self.rows).get_mut(key) {
+            row.undelivered = true;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,56 @@
+//! The offline topic and a push gateway in memory: they keep what they are given.
+
+use std::sync::{Arc, Mutex};
+
+use delivery::{Failure, HandOver, OfflineTopic, PushGateway, Wake};
+
+use crate::ledger::{Ledger, planned};
+use crate::lock;
+
+/// A topic that its clones share.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryTopic {
+    published: Arc<Mutex<Vec<HandOver>>>,
+    /// Calls: `publish`.
+    pub ledger: Ledger,
+}
+
+impl MemoryTopic {
+    /// What was published since this was last asked.
+    pub fn take(&self) -> Vec<HandOver> {
+        std::mem::take(&mut *lock(&self.published))
+    }
+}
+
+impl OfflineTopic for MemoryTopic {
+    async fn publish(&self, hand_overs: &[HandOver]) -> Vec<Result<(), Failure>> {
+        if self.ledger.enter("publish").is_err() {
+            return hand_overs.iter().map(|_| Err(planned())).collect();
+        }
+        lock(&self.published).extend_from_slice(hand_overs);
+        hand_overs.iter().map(|_| Ok(())).collect()
+    }
+}
+
+/// A push gateway that its clones share.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryGateway {
+    pushed: Arc<Mutex<Vec<Wake>>>,
+    /// Calls: `push`.
+    pub ledger: Ledger,
+}
+
+impl MemoryGateway {
+    /// What was pushed since this was last asked.
+    pub fn take(&self) -> Vec<Wake> {
+        std::mem::take(&mut *lock(&self.pushed))
+    }
+}
+
+impl PushGateway for MemoryGateway {
+    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+        self.ledger.enter("push")?;
+        lock(&self.pushed).push(wake.clone());
+        Ok(())
+    }
+}

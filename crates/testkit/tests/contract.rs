@@ -1,0 +1,62 @@
+//! The in-memory ports keep the contracts that the real ones keep.
+
+use std::time::Duration;
+
+use delivery::{Failure, Queue, Receipt, Scheduled};
+use testkit::contract::{self, Consumable};
+use testkit::queue::Received;
+use testkit::{Clock, MemoryDirectory, MemoryInbox, MemoryQueue};
+
+struct Timed {
+    clock: Clock,
+    queue: MemoryQueue,
+}
+
+impl Queue for Timed {
+    async fn send(&self, jobs: &[Scheduled]) -> Vec<Result<(), Failure>> {
+        self.queue.send(jobs).await
+    }
+
+    async fn set_visibility(&self, records: &[(Receipt, Duration)]) -> Vec<Result<(), Failure>> {
+        self.queue.set_visibility(records).await
+    }
+
+    async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
+        self.queue.dead_letter(body, reason).await
+    }
+}
+
+impl Consumable for Timed {
+    async fn receive(&self) -> Vec<Received> {
+        self.queue.receive(10)
+    }
+
+    async fn delete(&self, receipt: &Receipt) {
+        self.queue.delete(receipt);
+    }
+
+    async fn dead_letters(&self) -> Vec<String> {
+        self.queue.dead_letters().into_iter().map(|(body, _)| body).collect()
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+}
+
+#[tokio::test]
+async fn the_inbox() {
+    contract::inbox(MemoryInbox::default()).await;
+}
+
+#[tokio::test]
+async fn the_directory() {
+    contract::directory(MemoryDirectory::default()).await;
+}
+
+#[tokio::test]
+async fn the_queue() {
+    let clock = Clock::default();
+    let queue = MemoryQueue::new(clock.clone());
+    contract::queue(Timed { clock, queue }).await;
+}
