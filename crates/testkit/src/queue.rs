@@ -157,7 +157,7 @@ impl Queue for MemoryQueue {
                     assert!(scheduled.delay <= Duration::from_secs(900), "SQS delays by at most 15 minutes");
                     self.put(scheduled.job.encode(), scheduled.delay);
                 }
-                outcomes.push(entered.as_ref().map(|()| ()).map_err(|_| planned()));
+                outcomes.push(entered.as_ref().copied().map_err(|_| planned()));
             }
         }
         outcomes

@@ -1,0 +1,6 @@
+//! The `deliver` function, batch by batch, on in-memory ports under virtual time.
+
+mod awaiting;
+mod delivering;
+mod draining;
+mod stage;

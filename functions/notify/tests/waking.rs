@@ -1,0 +1,210 @@
+//! The `notify` function on in-memory ports under virtual time: one wake, one summary, and none lost.
+
+use std::time::Duration;
+
+use delivery::{Address, Connection, Directory, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake};
+use notify::Notify;
+use protocol::{Body, Kind, MessageId, Recipient, UserId};
+use testkit::queue::event;
+use testkit::{Clock, MemoryDirectory, MemoryGateway, MemoryInbox, MemoryQueue};
+
+struct Stage {
+    clock: Clock,
+    function: Notify<MemoryInbox, MemoryDirectory, MemoryQueue, MemoryGateway>,
+}
+
+fn bob() -> UserId {
+    "bob".parse().expect("a user")
+}
+
+fn phone() -> Address {
+    Address { user: bob(), device: "phone".parse().expect("a device") }
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let clock = Clock::default();
+        let function = Notify {
+            inbox: MemoryInbox::default(),
+            directory: MemoryDirectory::default(),
+            queue: MemoryQueue::new(clock.clone()),
+            gateway: MemoryGateway::default(),
+            interval: Duration::from_secs(30),
+        };
+        let connection = Connection { id: "past".into(), connected_at: clock.now() };
+        function.directory.register(&phone(), &connection, clock.now()).await.expect("registered");
+        function.directory.unregister(&phone(), &connection.id).await.expect("unregistered");
+        Self { clock, function }
+    }
+
+    /// Puts the `n`th message and hands it over.
+    async fn hand_over(&self, n: u64, holder: Holder) -> MessageId {
+        let row = Row {
+            user: bob(),
+            holder: holder.clone(),
+            envelope: Envelope {
+                id: self.clock.message_id(n),
+                from: "alice".parse().expect("a user"),
+                to: Recipient::User(bob()),
+                kind: Kind::Message,
+                at: self.clock.now(),
+                expires_at: self.clock.now().plus(Duration::from_secs(3_600)),
+                body: Body::text("secret"),
+            },
+            undelivered: true,
+        };
+        assert!(self.function.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
+        let hand_over = HandOver {
+            user: bob(),
+            device: holder.device().cloned(),
+            reference: row.key().reference(),
+            reason: Reason::Absent,
+        };
+        self.function.queue.put_raw(&hand_over.encode());
+        row.envelope.id
+    }
+
+    async fn ack_all(&self) {
+        let keys: Vec<Key> = self.function.inbox.rows().iter().map(Row::key).collect();
+        assert!(self.function.inbox.delete(&keys).await.iter().all(Result::is_ok));
+    }
+
+    async fn settle(&self) {
+        loop {
+            let batch = self.function.queue.receive(10);
+            if batch.is_empty() {
+                return;
+            }
+            let response = self.function.handle(event(&batch), self.clock.invocation()).await.expect("a response");
+            self.function.queue.settle(&batch, &response);
+        }
+    }
+
+    async fn run_for(&self, secs: u64) {
+        let end = self.clock.now().plus(Duration::from_secs(secs));
+        self.settle().await;
+        while let Some(next) = self.function.queue.next_visible().filter(|next| *next <= end) {
+            self.clock.advance(next.since(self.clock.now()));
+            self.settle().await;
+        }
+        self.clock.advance(end.since(self.clock.now()));
+    }
+
+    fn wakes(&self) -> Vec<Wake> {
+        self.function.gateway.take()
+    }
+}
+
+fn own() -> Holder {
+    Holder::Device(phone().device)
+}
+
+#[tokio::test]
+async fn a_burst_is_one_wake_and_one_summary_of_all_that_is_pending() {
+    for holder in [own(), Holder::Unclaimed] {
+        let stage = Stage::new().await;
+        let start = stage.clock.now();
+        let mut ids = Vec::new();
+        for n in 0..50 {
+            ids.push(stage.hand_over(n, holder.clone()).await);
+        }
+        stage.run_for(600).await;
+        let wakes = stage.wakes();
+        let times: Vec<u64> = wakes.iter().map(|wake| wake.at.since(start).as_secs()).collect();
+        assert_eq!(times, [0, 30], "{holder:?}");
+        assert_eq!(wakes[1].ids, ids);
+        assert_eq!(wakes[0].device, holder.device().cloned());
+        assert!(stage.function.queue.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_was_acked_meanwhile_wakes_nobody() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.ack_all().await;
+    stage.run_for(60).await;
+    assert!(stage.wakes().is_empty() && stage.function.queue.is_empty());
+    stage.hand_over(2, own()).await;
+    stage.hand_over(3, own()).await;
+    stage.settle().await;
+    stage.ack_all().await;
+    stage.run_for(60).await;
+    assert_eq!(stage.wakes().len(), 1, "no summary of nothing");
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn the_summary_outlives_the_envelope_of_the_record_that_holds_it() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    stage.hand_over(2, own()).await;
+    stage.settle().await;
+    let covered = stage.hand_over(3, own()).await;
+    stage.settle().await;
+    let holder_of_the_due_wake = stage.function.inbox.rows()[1].key();
+    assert!(stage.function.inbox.delete(&[holder_of_the_due_wake]).await[0].is_ok());
+    stage.run_for(60).await;
+    let wakes = stage.wakes();
+    assert_eq!(wakes.len(), 2);
+    assert!(wakes[1].ids.contains(&covered));
+}
+
+#[tokio::test]
+async fn a_push_that_failed_comes_again() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.function.gateway.ledger.fail_next("push", 2);
+    stage.run_for(120).await;
+    assert_eq!(stage.wakes().len(), 1);
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_later_message_is_a_wake_of_its_own() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.run_for(60).await;
+    stage.hand_over(2, own()).await;
+    stage.run_for(1).await;
+    assert_eq!(stage.wakes().len(), 2);
+}
+
+#[tokio::test]
+async fn infrastructure_failures_and_races_end_no_record() {
+    for call in ["get", "page"] {
+        let stage = Stage::new().await;
+        stage.hand_over(1, own()).await;
+        stage.function.inbox.ledger.fail_next(call, 1);
+        stage.run_for(60).await;
+        assert_eq!(stage.wakes().len(), 1, "{call}");
+    }
+    for call in ["wake_state", "replace_wake_state"] {
+        let stage = Stage::new().await;
+        stage.hand_over(1, own()).await;
+        stage.function.directory.ledger.fail_next(call, 1);
+        stage.run_for(60).await;
+        assert_eq!(stage.wakes().len(), 1, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_device_is_not_woken() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.function.directory.forget(&phone());
+    stage.run_for(60).await;
+    assert!(stage.wakes().is_empty() && stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn poison_is_dead_lettered_and_the_rest_is_woken_for() {
+    let stage = Stage::new().await;
+    stage.function.queue.put_raw("poison");
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    assert_eq!(stage.function.queue.dead_letters().len(), 1);
+    assert_eq!(stage.wakes().len(), 1);
+    assert!(stage.function.handle(serde_json::json!({}), stage.clock.invocation()).await.is_err());
+}

@@ -1,0 +1,207 @@
+//! The `route` function on in-memory ports: each frame, its answer, and what it costs.
+
+use std::time::Duration;
+
+use delivery::{Address, Connection, Envelope, Holder, Inbox, Job, Row};
+use protocol::{Body, ClientFrame, Code, Kind, Outgoing, Recipient, ServerFrame};
+use route::Route;
+use serde_json::{Value, json};
+use testkit::{Clock, MemoryConnections, MemoryInbox, MemoryQueue, events};
+
+struct Stage {
+    clock: Clock,
+    function: Route<MemoryInbox, MemoryQueue, MemoryConnections>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let clock = Clock::default();
+        let function = Route {
+            inbox: MemoryInbox::default(),
+            queue: MemoryQueue::new(clock.clone()),
+            connections: MemoryConnections::default(),
+        };
+        Self { clock, function }
+    }
+
+    async fn route(&self, route_key: &str, frame: &str) -> Value {
+        let connection = Connection { id: "c1".into(), connected_at: self.clock.now() };
+        let event = events::websocket(route_key, &address("bob", "phone"), &connection, Some(frame));
+        self.function.handle(event, self.clock.invocation()).await.expect("a response")
+    }
+
+    /// The route response to a frame.
+    async fn answer(&self, route_key: &str, frame: &str) -> ServerFrame {
+        let response = self.route(route_key, frame).await;
+        assert_eq!(response["statusCode"], 200);
+        ServerFrame::parse(response["body"].as_str().expect("a route response")).expect("a frame of the protocol")
+    }
+
+    fn outgoing(&self, n: u64) -> Outgoing {
+        Outgoing {
+            id: self.clock.message_id(n),
+            to: Recipient::User("carol".parse().expect("a user")),
+            body: Body::text("hi"),
+            ephemeral: false,
+            expires_in: None,
+        }
+    }
+
+    /// Puts alice's `n`th message into an inbox of bob's.
+    async fn put(&self, holder: Holder, n: u64) -> Row {
+        let row = Row {
+            user: "bob".parse().expect("a user"),
+            holder,
+            envelope: Envelope {
+                id: self.clock.message_id(n),
+                from: "alice".parse().expect("a user"),
+                to: Recipient::User("bob".parse().expect("a user")),
+                kind: Kind::Message,
+                at: self.clock.now(),
+                expires_at: self.clock.now().plus(Duration::from_secs(60)),
+                body: Body::text("hi"),
+            },
+            undelivered: false,
+        };
+        assert!(self.function.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
+        self.function.inbox.ledger.take();
+        row
+    }
+}
+
+fn address(user: &str, device: &str) -> Address {
+    Address { user: user.parse().expect("a user"), device: device.parse().expect("a device") }
+}
+
+fn own() -> Holder {
+    Holder::Device("phone".parse().expect("a device"))
+}
+
+fn code_of(frame: &ServerFrame) -> Option<Code> {
+    match frame {
+        ServerFrame::Error { code, .. } => Some(*code),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_send_to_one_user_is_one_call_and_is_from_who_the_authorizer_says() {
+    let stage = Stage::new();
+    let message = stage.outgoing(1);
+    let frame = ClientFrame::render_send(std::slice::from_ref(&message), None)
+        .replace("\"body\"", "\"from\":\"mallory\",\"body\"");
+    let ServerFrame::Accepted { ids, refused, at, .. } = stage.answer("send", &frame).await else { panic!("accepted") };
+    assert_eq!((ids, refused, at), (vec![message.id], vec![], stage.clock.now()));
+    assert_eq!(stage.function.queue.ledger.take().into_iter().collect::<Vec<_>>(), [("send", 1)]);
+    assert!(stage.function.inbox.ledger.take().is_empty() && stage.function.connections.ledger.take().is_empty());
+    let jobs = stage.function.queue.jobs();
+    let [Job::Deliver(job)] = &jobs[..] else { panic!("{jobs:?}") };
+    assert_eq!(job.envelope.from, "bob".parse().expect("a user"));
+    assert_eq!(job.recipient, "carol".parse().expect("a user"));
+}
+
+#[tokio::test]
+async fn what_the_queue_did_not_take_is_not_accepted() {
+    let stage = Stage::new();
+    let messages: Vec<Outgoing> = (0..12).map(|n| stage.outgoing(n)).collect();
+    stage.function.queue.ledger.fail_next("send", 1);
+    let frame = ClientFrame::render_send(&messages, None);
+    let ServerFrame::Accepted { ids, refused, .. } = stage.answer("send", &frame).await else { panic!("accepted") };
+    assert_eq!((ids.len(), refused.len()), (2, 10), "the second call of two was taken");
+    assert!(refused.iter().all(|refusal| refusal.code == Code::Unavailable));
+    assert_eq!(stage.function.queue.len(), 2);
+}
+
+#[tokio::test]
+async fn an_ack_of_25_refs_is_one_call_and_no_answer() {
+    let stage = Stage::new();
+    let mut rows = Vec::new();
+    for n in 0..25 {
+        rows.push(stage.put(if n % 2 == 0 { own() } else { Holder::Unclaimed }, n).await);
+    }
+    let mut refs: Vec<_> = rows.iter().map(|row| row.key().reference()).collect();
+    refs.push(refs[0].clone());
+    assert_eq!(stage.route("ack", &ClientFrame::render_ack(&refs)).await, json!({"statusCode": 200}));
+    assert_eq!(stage.function.inbox.ledger.take().into_iter().collect::<Vec<_>>(), [("delete", 1)]);
+    assert_eq!(stage.function.connections.ledger.calls("post"), 0);
+    assert!(stage.function.inbox.rows().is_empty());
+}
+
+#[tokio::test]
+async fn a_device_acks_only_its_own_inbox() {
+    let stage = Stage::new();
+    let tablet = stage.put(Holder::Device("tablet".parse().expect("a device")), 1).await;
+    let ack = ClientFrame::render_ack(&[tablet.key().reference()]);
+    assert_eq!(stage.route("ack", &ack).await, json!({"statusCode": 200}));
+    assert_eq!(stage.function.inbox.rows(), [tablet], "a well-formed ref that is not in one's inbox deletes nothing");
+    assert!(stage.function.connections.take_frames("c1").is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_ack_is_answered_by_a_post_and_its_good_refs_count() {
+    let stage = Stage::new();
+    let row = stage.put(own(), 1).await;
+    let frame = format!(r#"{{"action":"ack","nonce":"n","refs":["garbage","{}"]}}"#, row.key().reference());
+    assert_eq!(stage.route("ack", &frame).await, json!({"statusCode": 200}));
+    let frames = stage.function.connections.take_frames("c1");
+    assert_eq!(frames.iter().map(code_of).collect::<Vec<_>>(), [Some(Code::InvalidRef)]);
+    assert!(matches!(&frames[0], ServerFrame::Error { nonce: Some(nonce), .. } if nonce.as_str() == "n"));
+    assert!(stage.function.inbox.rows().is_empty());
+    stage.function.inbox.ledger.fail_next("delete", 1);
+    stage.route("ack", &ClientFrame::render_ack(&[row.key().reference()])).await;
+    let frames = stage.function.connections.take_frames("c1");
+    assert_eq!(frames.iter().map(code_of).collect::<Vec<_>>(), [Some(Code::Unavailable)]);
+}
+
+#[tokio::test]
+async fn a_sync_pages_through_both_shelves() {
+    let stage = Stage::new();
+    for n in 0..5 {
+        stage.put(if n % 2 == 0 { own() } else { Holder::Unclaimed }, n).await;
+    }
+    let (mut after, mut seen) = (None, Vec::new());
+    loop {
+        let frame = ClientFrame::render_sync(after.as_ref(), Some(2), None);
+        let ServerFrame::Messages { messages, more, .. } = stage.answer("sync", &frame).await else { panic!("a page") };
+        assert!(messages.iter().all(|one| one.attempt == 0));
+        after = messages.last().map(|one| one.reference.clone());
+        seen.extend(messages.into_iter().map(|one| one.id));
+        if more != Some(true) {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..5).map(|n| stage.clock.message_id(n)).collect::<Vec<_>>());
+    stage.function.inbox.ledger.fail_next("page", 1);
+    let answer = stage.answer("sync", &ClientFrame::render_sync(None, None, None)).await;
+    assert_eq!(code_of(&answer), Some(Code::Unavailable));
+}
+
+#[tokio::test]
+async fn whatever_reaches_the_function_is_answered() {
+    let stage = Stage::new();
+    for (route_key, frame, code) in [
+        ("$default", "hello", Code::InvalidFrame),
+        ("$default", "[]", Code::InvalidFrame),
+        ("$default", r#"{"action":"dance"}"#, Code::UnknownAction),
+        ("$default", "{}", Code::UnknownAction),
+        ("send", r#"{"action":"send"}"#, Code::InvalidFrame),
+        ("send", r#"{"action":"send","action":"ack"}"#, Code::InvalidFrame),
+        ("sync", r#"{"action":"sync","after":"garbage"}"#, Code::InvalidCursor),
+    ] {
+        assert_eq!(code_of(&stage.answer(route_key, frame).await), Some(code), "{frame}");
+    }
+    assert_eq!(stage.answer("$default", r#"{"action":"ping"}"#).await, ServerFrame::Pong { nonce: None });
+}
+
+#[tokio::test]
+async fn an_event_of_the_wrong_shape_fails() {
+    let stage = Stage::new();
+    let connection = Connection { id: "c1".into(), connected_at: stage.clock.now() };
+    let mut unauthorized = events::websocket("send", &address("bob", "phone"), &connection, Some("{}"));
+    unauthorized["requestContext"]["authorizer"] = json!({});
+    let mut deviceless = events::websocket("send", &address("bob", "phone"), &connection, Some("{}"));
+    deviceless["requestContext"]["authorizer"]["device"] = Value::Null;
+    for event in [json!({}), json!({"Records": []}), unauthorized, deviceless] {
+        assert!(stage.function.handle(event.clone(), stage.clock.invocation()).await.is_err(), "{event}");
+    }
+}
