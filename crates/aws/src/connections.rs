@@ -8,7 +8,6 @@ use aws_sdk_apigatewaymanagement::error::SdkError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use delivery::{ConnectionId, Connections, Failure, PostOutcome};
 
-use crate::clients::Clients;
 use crate::failure::failure;
 use crate::meter::{Meter, Unit, steps};
 
@@ -23,9 +22,9 @@ pub struct GatewayConnections {
 }
 
 impl GatewayConnections {
-    /// The connections under `base`, such as `https://API.execute-api.REGION.amazonaws.com/STAGE`.
-    pub fn new(clients: &Clients, base: String) -> Self {
-        Self { client: clients.connections(base), meter: clients.meter() }
+    /// The connections that `client` reaches; see [`crate::Clients::connections`].
+    pub fn new(client: Client, meter: Arc<Meter>) -> Self {
+        Self { client, meter }
     }
 }
 

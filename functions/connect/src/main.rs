@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         authorizer: Authorizer::new(settings.token_rules),
         directory: DynamoDirectory::new(aws.dynamo(), settings.directory_table, aws.meter()),
         queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
-        connections: GatewayConnections::new(&aws, settings.connections_url),
+        connections: GatewayConnections::new(aws.connections(settings.connections_url), aws.meter()),
     };
     start::serve(|event, invocation| function.handle(event, invocation)).await
 }

@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         inbox: DynamoInbox::new(aws.dynamo(), settings.inbox_table, aws.meter()),
         directory: DynamoDirectory::new(aws.dynamo(), settings.directory_table, aws.meter()),
         queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, Some(settings.dead_letter_queue_url), aws.meter()),
-        connections: GatewayConnections::new(&aws, settings.connections_url),
+        connections: GatewayConnections::new(aws.connections(settings.connections_url), aws.meter()),
         offline: SnsTopic::new(aws.sns(), settings.offline_topic_arn, aws.meter()),
         waits: settings.waits,
     };

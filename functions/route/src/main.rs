@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let function = Route {
         inbox: DynamoInbox::new(aws.dynamo(), settings.inbox_table, aws.meter()),
         queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
-        connections: GatewayConnections::new(&aws, settings.connections_url),
+        connections: GatewayConnections::new(aws.connections(settings.connections_url), aws.meter()),
     };
     start::serve(|event, invocation| function.handle(event, invocation)).await
 }
