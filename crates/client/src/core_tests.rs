@@ -1,0 +1,238 @@
+//! What the parts decide together, told in frames and moments.
+
+use protocol::Shelf;
+
+use super::*;
+use crate::ack_buffer::ACK_DELAY;
+use crate::backoff::BACKOFF_BASE;
+use crate::in_hand::IN_HAND_CAPACITY;
+use crate::sync_passes::DRAIN_TIMEOUT;
+use crate::testing::{delivery, outgoing};
+
+const WALL: Timestamp = Timestamp::from_millis(1_755_500_000_000);
+
+struct Scene {
+    core: Core,
+    now: Instant,
+}
+
+impl Scene {
+    fn new(mode: Acks) -> Self {
+        let mut scene = Self { core: Core::new(mode, 11), now: Instant::now() };
+        scene.core.opened(scene.now);
+        assert_eq!(scene.events(), ["connected"]);
+        scene
+    }
+
+    fn drained(mode: Acks) -> Self {
+        let mut scene = Self::new(mode);
+        scene.receive(&ServerFrame::Drained { reconnect_by: WALL.plus(CONNECTION_LIFETIME) });
+        assert_eq!(scene.events(), ["drained"]);
+        scene
+    }
+
+    fn receive(&mut self, frame: &ServerFrame) {
+        self.core.received(&frame.render(), self.now, WALL);
+    }
+
+    fn deliver(&mut self, messages: Vec<Delivery>) {
+        self.receive(&ServerFrame::Messages { messages, more: None, nonce: None });
+    }
+
+    /// What the consumer finds when it takes all that there is.
+    fn events(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.core.take(self.now)).map(|event| describe(&event)).collect()
+    }
+
+    /// Everything that is written before the clock has to move, and the moment to which it has to.
+    fn writes(&mut self) -> (Vec<String>, Option<Instant>) {
+        let mut writes = Vec::new();
+        loop {
+            match self.core.poll(self.now) {
+                Step::Write(frame) => {
+                    writes.push(frame);
+                    self.core.written();
+                }
+                Step::Wait(until) => return (writes, Some(until)),
+                Step::Leave(_) | Step::Close => return (writes, None),
+            }
+        }
+    }
+
+    /// The refs acked once the buffer's wait is over.
+    fn acks(&mut self) -> Vec<Ref> {
+        self.now += ACK_DELAY;
+        let frames = self.writes().0;
+        frames
+            .iter()
+            .flat_map(|frame| match ClientFrame::parse(frame) {
+                Ok(ClientFrame::Ack(ack)) => ack.refs,
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    }
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::Connected => "connected".to_owned(),
+        Event::Disconnected { cause, .. } => format!("disconnected: {cause}"),
+        Event::Message(message) => format!("{} {}", message.from, message.body.as_json()),
+        Event::Drained => "drained".to_owned(),
+        Event::Displaced => "displaced".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn refs(numbers: &[u64]) -> Vec<Ref> {
+    numbers.iter().map(|n| delivery("alice", *n).reference).collect()
+}
+
+#[test]
+fn a_taken_message_is_acked_and_its_duplicates_are_acked_again_but_not_shown() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    scene.deliver(vec![delivery("alice", 1), delivery("alice", 2)]);
+    assert!(scene.acks().is_empty(), "nobody has it yet");
+    assert_eq!(scene.events(), ["alice \"message 1\"", "alice \"message 2\""]);
+    assert_eq!(scene.acks(), refs(&[1, 2]));
+    scene.deliver(vec![delivery("alice", 1), delivery("alice", 1)]);
+    assert!(scene.events().is_empty());
+    assert_eq!(scene.acks(), refs(&[1]));
+}
+
+#[test]
+fn under_manual_acks_a_message_is_acked_when_the_consumer_says_so() {
+    let mut scene = Scene::drained(Acks::Manual);
+    let mut unclaimed = delivery("alice", 1);
+    unclaimed.reference.shelf = Shelf::Unclaimed;
+    scene.deliver(vec![delivery("alice", 1), unclaimed.clone()]);
+    assert_eq!(scene.events(), ["alice \"message 1\""]);
+    assert!(scene.acks().is_empty());
+    scene.core.ack(&delivery("alice", 1).reference, scene.now);
+    assert_eq!(scene.acks(), [delivery("alice", 1).reference, unclaimed.reference]);
+}
+
+#[test]
+fn without_acks_every_redelivery_is_shown() {
+    let mut scene = Scene::drained(Acks::Never);
+    scene.deliver(vec![delivery("alice", 1)]);
+    scene.deliver(vec![delivery("alice", 1)]);
+    assert_eq!(scene.events(), ["alice \"message 1\"", "alice \"message 1\""]);
+    scene.core.ack(&delivery("alice", 1).reference, scene.now);
+    assert!(scene.acks().is_empty());
+}
+
+#[test]
+fn what_is_too_much_stays_in_the_inbox_and_is_fetched_when_there_is_room() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    let last = IN_HAND_CAPACITY as u64;
+    scene.deliver((0..=last).map(|n| delivery("alice", n)).collect());
+    assert!(scene.writes().0.is_empty());
+    assert_eq!(scene.events().len(), IN_HAND_CAPACITY);
+    let frames = scene.writes().0;
+    let Some(Ok(ClientFrame::Sync(sync))) = frames.last().map(|frame| ClientFrame::parse(frame)) else {
+        panic!("{frames:?}")
+    };
+    assert_eq!(frames.len(), IN_HAND_CAPACITY / crate::ack_buffer::ACK_REFS + 1, "the others are acked");
+    let messages = vec![delivery("alice", last)];
+    scene.receive(&ServerFrame::Messages { messages, more: Some(false), nonce: sync.nonce });
+    assert_eq!(scene.events(), [format!("alice \"message {last}\"")]);
+}
+
+#[test]
+fn a_pass_that_replaces_a_drain_reports_it() {
+    let mut scene = Scene::new(Acks::OnTake);
+    scene.now += DRAIN_TIMEOUT;
+    let frames = scene.writes().0;
+    let Some(Ok(ClientFrame::Sync(sync))) = frames.first().map(|frame| ClientFrame::parse(frame)) else {
+        panic!("{frames:?}")
+    };
+    let answer = ServerFrame::Messages { messages: vec![delivery("alice", 1)], more: Some(false), nonce: sync.nonce };
+    scene.receive(&answer);
+    assert_eq!(scene.events(), ["alice \"message 1\"", "drained"]);
+    scene.receive(&ServerFrame::Drained { reconnect_by: WALL });
+    assert!(scene.events().is_empty(), "it was reported");
+}
+
+#[test]
+fn a_connection_is_left_before_the_server_cuts_it() {
+    for (reconnect_by, earliest, latest) in [
+        (WALL.plus(CONNECTION_LIFETIME), 7_200 - 300, 7_200 - 60),
+        (WALL.plus(CONNECTION_LIFETIME / 2), 3_600 - 300, 3_600 - 60),
+        // The clocks differ: never sooner than after five minutes, never later than a connection can live.
+        (WALL.minus(CONNECTION_LIFETIME), 300, 300),
+        (WALL.plus(CONNECTION_LIFETIME * 50), 7_200 - 300, 7_200 - 60),
+    ] {
+        let mut scene = Scene::new(Acks::OnTake);
+        let opened = scene.now;
+        scene.receive(&ServerFrame::Drained { reconnect_by });
+        scene.events();
+        // Sync answers are left out here, so the way there must not be walked through.
+        let replace_at = scene.core.link.as_ref().expect("a link").replace_at;
+        assert!((earliest..=latest).contains(&(replace_at - opened).as_secs()), "{:?}", replace_at - opened);
+        assert!(matches!(scene.core.poll(replace_at), Step::Leave(Cause::Aged)));
+        assert_eq!(scene.core.lost(Cause::Aged, replace_at), Duration::ZERO);
+    }
+}
+
+#[test]
+fn displaced_is_the_end() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    scene.receive(&ServerFrame::Error { code: Code::Displaced, detail: String::new(), nonce: None });
+    assert!(scene.core.has_ended());
+    assert_eq!(scene.events(), ["displaced"]);
+    assert_eq!(scene.core.enqueue(outgoing(1, 10), scene.now), Err(SendError::Ended));
+}
+
+#[test]
+fn nothing_is_forgotten_over_a_lost_connection() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    scene.deliver(vec![delivery("alice", 1)]);
+    scene.events();
+    scene.core.enqueue(outgoing(2, 10), scene.now).expect("there is room");
+    scene.core.hurry(scene.now);
+    let Step::Write(ack) = scene.core.poll(scene.now) else { panic!("no ack") };
+    scene.core.lost(Cause::Unanswered, scene.now);
+    assert_eq!(scene.core.outstanding(), Outstanding { unaccepted: 1, unacked: 1 });
+    assert_eq!(scene.events(), ["disconnected: the server did not answer"]);
+
+    scene.core.opened(scene.now);
+    let frames = scene.writes().0;
+    assert_eq!(frames.len(), 2);
+    assert_eq!(frames[0], ack);
+    assert!(frames[1].starts_with(r#"{"action":"send""#));
+    assert_eq!(scene.core.outstanding(), Outstanding { unaccepted: 1, unacked: 0 });
+}
+
+#[test]
+fn a_word_from_the_server_starts_the_backoff_again_but_a_mere_connection_does_not() {
+    let mut scene = Scene::new(Acks::OnTake);
+    let mut longest = Duration::ZERO;
+    for _ in 0..20 {
+        longest = longest.max(scene.core.lost(Cause::Closed(None), scene.now));
+        scene.core.opened(scene.now);
+    }
+    assert!(longest > BACKOFF_BASE * 4, "{longest:?}");
+    scene.receive(&ServerFrame::Pong { nonce: None });
+    assert!(scene.core.lost(Cause::Closed(None), scene.now) <= BACKOFF_BASE);
+}
+
+#[test]
+fn without_a_consumer_messages_stay_in_the_inbox_and_the_connection_lives() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    scene.core.consumer_gone();
+    scene.deliver(vec![delivery("alice", 1)]);
+    let (writes, until) = scene.writes();
+    assert!(writes.is_empty() && scene.core.outstanding().is_none());
+    scene.now = until.expect("the heartbeat");
+    assert_eq!(scene.writes().0, [ClientFrame::render_ping()]);
+}
+
+#[test]
+fn frames_of_no_known_type_are_ignored() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    for text in ["", "x", "{}", r#"{"message":"Forbidden","connectionId":"c","requestId":"r"}"#] {
+        scene.core.received(text, scene.now, WALL);
+    }
+    assert!(scene.events().is_empty() && !scene.core.has_ended());
+}
