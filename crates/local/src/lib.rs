@@ -1,1 +1,40 @@
-//! local
+//! The local cloud: the whole system in one process, with no Docker, Python or AWS account. The functions are the deployed ones; what
+//! they stand on is replaced by stand-ins that behave as AWS does where it matters, are durable, and can be told to misbehave.
+//!
+//! It is a development tool: `/_local` shows what is inside to whoever can reach it, and its signing key is a file.
+//!
+//! | module | stands in for |
+//! |---|---|
+//! | `gateway`, `socket`, `events`, `connections` | API Gateway: handshake, routes, limits, `@connections` |
+//! | `sqs`, `topic`, `pushes` | SQS, SNS, and a push service that only keeps what it was given |
+//! | `dynamo` | DynamoDB, on `dynoxide` |
+//! | `functions`, `event_source` | Lambda and its event source mappings |
+//! | [`signing`] | the issuer of tokens |
+//! | [`faults`] | whatever goes wrong on AWS once in a while |
+//! | `run`, `http`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
+
+mod connections;
+mod dynamo;
+mod error;
+mod event_source;
+mod events;
+pub mod faults;
+mod functions;
+mod gateway;
+mod http;
+mod lifecycle;
+mod linger;
+mod options;
+mod pushes;
+mod run;
+pub mod signing;
+mod socket;
+mod sqs;
+mod storage;
+mod topic;
+mod worker;
+
+pub use error::LocalError;
+pub use options::{Limits, Options};
+pub use run::{Ready, Running, Summary, start};
+pub use signing::SigningKey;

@@ -1,0 +1,171 @@
+//! What the local cloud answers over HTTP: the socket's handshake, the JWKS, whether it is well, and what is inside it, for tests and
+//! the curious. Nothing under `/_local` asks who is asking: it listens on loopback unless told otherwise.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use aws::DynamoInbox;
+use aws::meter::Unit;
+use axum::body::Bytes;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::serve::IncomingStream;
+use axum::{Json, Router};
+use delivery::{Failure, Holder, Inbox, Row};
+use protocol::limits::{MAX_CLIENT_FRAME_BYTES, MAX_CLIENT_MESSAGE_BYTES};
+use protocol::{DeviceId, UserId};
+use serde_json::{Value, json};
+
+use crate::events::{Handshake, STAGE};
+use crate::faults::Faults;
+use crate::gateway::Gateway;
+use crate::linger::LingeringListener;
+use crate::pushes::RecordGateway;
+use crate::socket;
+
+/// How many envelopes are read at a time when an inbox is shown.
+const PAGE: usize = 256;
+
+/// How a user's unclaimed inbox is named in a path.
+const UNCLAIMED: &str = "*";
+
+/// What the answers are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) inbox: DynamoInbox,
+    pub(crate) pushes: RecordGateway,
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) jwks: Arc<Value>,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(SocketAddr);
+
+impl axum::extract::connect_info::Connected<IncomingStream<'_, LingeringListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, LingeringListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// The routes.
+pub(crate) fn router(http: Http) -> Router {
+    Router::new()
+        .route(&format!("/{STAGE}"), get(upgrade))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/healthz", get(async || Json(json!({"ok": true}))))
+        .route("/_local/pushes", get(pushes))
+        .route("/_local/inbox/{user}/{device}", get(inbox))
+        .route("/_local/faults", get(faults).post(change_faults))
+        .route("/_local/meter", get(meter))
+        .with_state(http)
+}
+
+async fn upgrade(
+    State(http): State<Http>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    Query(query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let (upgrade, connection) = match (upgrade, Gateway::connection_id()) {
+        (Ok(upgrade), Ok(connection)) => (upgrade, connection),
+        (Err(rejection), _) => return rejection.into_response(),
+        (_, Err(refused)) => return refused.into_response(),
+    };
+    let connected_at = http.gateway.clock.now();
+    let handshake = Handshake { connection, connected_at, source_ip: peer.ip(), headers, query };
+    // In a task of its own: if the client gives up meanwhile, what was registered is dropped by the task, and so disconnected.
+    match tokio::spawn(http.gateway.admit(handshake)).await {
+        Ok(Ok(admitted)) => upgrade
+            .max_frame_size(MAX_CLIENT_FRAME_BYTES)
+            .max_message_size(MAX_CLIENT_MESSAGE_BYTES)
+            // A failed upgrade drops the closure, and so disconnects as well.
+            .on_upgrade(move |socket| socket::serve(socket, admitted)),
+        Ok(Err(refused)) => refused.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn jwks(State(http): State<Http>) -> Json<Value> {
+    Json((*http.jwks).clone())
+}
+
+async fn pushes(State(http): State<Http>) -> Response {
+    http.pushes.pushes().await.map_or_else(|failure| unavailable(&failure), |pushes| Json(pushes).into_response())
+}
+
+/// The refs that are pending in one inbox, oldest first: a device's own, or with `*` for the device, the user's unclaimed ones.
+async fn inbox(State(http): State<Http>, Path((user, device)): Path<(String, String)>) -> Response {
+    let device = match device.as_str() {
+        UNCLAIMED => Ok(None),
+        device => device.parse::<DeviceId>().map(Some),
+    };
+    let (user, device) = match (user.parse::<UserId>(), device) {
+        (Ok(user), Ok(device)) => (user, device),
+        (Err(invalid), _) | (_, Err(invalid)) => {
+            return (StatusCode::BAD_REQUEST, format!("{invalid} (or {UNCLAIMED} for the device)")).into_response();
+        }
+    };
+    match pending(&http, &user, device).await {
+        Ok(refs) => Json(refs).into_response(),
+        Err(failure) => unavailable(&failure),
+    }
+}
+
+async fn pending(http: &Http, user: &UserId, device: Option<DeviceId>) -> Result<Vec<String>, Failure> {
+    let now = http.gateway.clock.now();
+    let holder = device.clone().map_or(Holder::Unclaimed, Holder::Device);
+    let (mut refs, mut after) = (Vec::new(), None);
+    loop {
+        let page = http.inbox.page(user, device.as_ref(), after.as_ref(), PAGE, now).await?;
+        // A page of a device also has what the user has unclaimed.
+        let own = page.rows.iter().filter(|row| row.holder == holder);
+        refs.extend(own.map(|row| row.key().reference().to_string()));
+        after = page.rows.last().map(Row::key).map(|key| key.reference());
+        if !page.more || after.is_none() {
+            return Ok(refs);
+        }
+    }
+}
+
+async fn faults(State(http): State<Http>) -> Response {
+    Json(http.faults.rates()).into_response()
+}
+
+async fn change_faults(State(http): State<Http>, body: Bytes) -> Response {
+    match http.faults.change(&body) {
+        Ok(rates) => Json(rates).into_response(),
+        Err(invalid) => (StatusCode::BAD_REQUEST, invalid.to_string()).into_response(),
+    }
+}
+
+/// What was counted so far. Connection minutes are counted when a connection ends.
+async fn meter(State(http): State<Http>) -> Json<Value> {
+    let report = http.gateway.meter.report();
+    let line = |(service, operation, unit, tally): (_, _, Unit, aws::meter::Tally)| {
+        json!({
+            "service": service,
+            "operation": operation,
+            "unit": format!("{unit:?}"),
+            "requests": tally.requests,
+            "quantity": tally.quantity,
+            "dollars": tally.quantity * unit.dollars_per_million() / 1_000_000.0,
+        })
+    };
+    Json(json!({
+        "accepted": http.gateway.accepted(),
+        "dollars": report.dollars(),
+        "lines": report.lines().map(line).collect::<Vec<_>>(),
+    }))
+}
+
+fn unavailable(failure: &Failure) -> Response {
+    tracing::error!(%failure, "the local cloud cannot read its own storage");
+    (StatusCode::INTERNAL_SERVER_ERROR, failure.to_string()).into_response()
+}

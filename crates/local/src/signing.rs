@@ -1,0 +1,203 @@
+//! The issuer of the local cloud: one ES256 key in the data folder, the tokens that it signs, and the JWKS by which they are
+//! judged. It judges no token, and a token that it signed cannot be withdrawn.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::jwk::{Jwk, PublicKeyUse, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use protocol::{Timestamp, UserId};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::error::LocalError;
+
+/// `iss` of every token.
+pub const ISSUER: &str = "vartalap-local";
+
+/// `aud` of every token.
+pub const AUDIENCE: &str = "vartalap";
+
+/// The key's file within the data folder.
+const FILE: &str = "signing-key.pem";
+
+/// A private key. `Debug` does not show it.
+pub struct SigningKey {
+    private: EncodingKey,
+    public: Jwk,
+    id: String,
+}
+
+/// A token could not be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to sign a token")]
+pub struct NotSigned(#[source] jsonwebtoken::errors::Error);
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    sub: &'a str,
+    iss: &'static str,
+    aud: &'static str,
+    iat: u64,
+    exp: u64,
+}
+
+impl SigningKey {
+    /// Reads the key of a data folder, making both if need be. Of several processes that do so at once, all get the same key. The
+    /// file is readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`LocalError::Folder`] when the folder cannot be written or read, [`LocalError::Key`] when the file is not such a key.
+    pub fn load_or_create(data: &Path) -> Result<Self, LocalError> {
+        let path = data.join(FILE);
+        let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
+        fs::create_dir_all(data).map_err(folder)?;
+        if !path.try_exists().map_err(folder)? {
+            let invalid = |_| LocalError::Key { path: path.clone() };
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(invalid)?;
+            let der = pair.to_pkcs8v1().map_err(invalid)?;
+            publish(data, &path, &pem(der.as_ref())).map_err(folder)?;
+        }
+        let pem = fs::read(&path).map_err(folder)?;
+        Self::from_pem(&pem).map_err(|_| LocalError::Key { path })
+    }
+
+    fn from_pem(pem: &[u8]) -> Result<Self, jsonwebtoken::errors::Error> {
+        let private = EncodingKey::from_ec_pem(pem)?;
+        let mut public = Jwk::from_encoding_key(&private, Algorithm::ES256)?;
+        let id = public.thumbprint(ThumbprintHash::SHA256)?;
+        public.common.key_id = Some(id.clone());
+        public.common.public_key_use = Some(PublicKeyUse::Signature);
+        Ok(Self { private, public, id })
+    }
+
+    /// A token that speaks for `user` from `now`, for `ttl` (whole seconds).
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn token(&self, user: &UserId, ttl: Duration, now: Timestamp) -> Result<String, NotSigned> {
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
+        let claims = Claims {
+            sub: user.as_str(),
+            iss: ISSUER,
+            aud: AUDIENCE,
+            iat: now.as_secs(),
+            exp: now.as_secs().saturating_add(ttl.as_secs()),
+        };
+        jsonwebtoken::encode(&header, &claims, &self.private).map_err(NotSigned)
+    }
+
+    /// The public key as a JWKS.
+    pub fn jwks(&self) -> Value {
+        json!({"keys": [self.public]})
+    }
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SigningKey({})", self.id)
+    }
+}
+
+/// Writes the whole file under another name and links it to its own, which fails if somebody was first; then theirs counts.
+fn publish(data: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let draft = data.join(format!(".{FILE}.{:032x}", fastrand::u128(..)));
+    let linked = write_private(&draft, text).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn write_private(path: &PathBuf, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file: File = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// PKCS#8 in the lines of 64 characters that PEM wants.
+fn pem(der: &[u8]) -> String {
+    let encoded = STANDARD.encode(der);
+    let mut text = "-----BEGIN PRIVATE KEY-----\n".to_owned();
+    for (index, character) in encoded.chars().enumerate() {
+        text.push(character);
+        if index % 64 == 63 {
+            text.push('\n');
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text + "\n-----END PRIVATE KEY-----\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::jwk::JwkSet;
+    use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_judged_by_the_jwks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = SigningKey::load_or_create(folder.path()).expect("a key");
+        let alice: UserId = "alice".parse().expect("a user");
+        let now = lambda::start::invocation().now;
+        let token = key.token(&alice, Duration::from_secs(60), now).expect("a token");
+
+        let jwks: JwkSet = serde_json::from_value(key.jwks()).expect("a JWKS");
+        let kid = decode_header(&token).expect("a header").kid.expect("a key id");
+        let public = DecodingKey::from_jwk(jwks.find(&kid).expect("the key")).expect("a public key");
+        let mut rules = Validation::new(Algorithm::ES256);
+        rules.set_audience(&[AUDIENCE]);
+        rules.set_issuer(&[ISSUER]);
+        let claims = decode::<Value>(&token, &public, &rules).expect("a good token").claims;
+        assert_eq!(claims["sub"], "alice");
+        assert_eq!(claims["exp"], now.as_secs() + 60);
+        assert!(!jwks_shows_private_part(&key.jwks()));
+    }
+
+    fn jwks_shows_private_part(jwks: &Value) -> bool {
+        jwks["keys"][0].get("d").is_some()
+    }
+
+    #[test]
+    fn racing_commands_agree_on_one_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        let keys: Vec<String> = std::thread::scope(|scope| {
+            let load = || SigningKey::load_or_create(&data).expect("a key").id;
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(load)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+        assert_eq!(fs::read_dir(&data).expect("a folder").count(), 1, "no draft is left behind");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_key_is_readable_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        SigningKey::load_or_create(folder.path()).expect("a key");
+        let mode = fs::metadata(folder.path().join(FILE)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(FILE), "not a key").expect("a file");
+        let error = SigningKey::load_or_create(folder.path()).expect_err("no key").to_string();
+        assert!(error.contains(FILE), "{error}");
+    }
+}

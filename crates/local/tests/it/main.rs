@@ -1,0 +1,7 @@
+//! The local cloud from outside, as clients and the command meet it. One binary, since each links the whole system.
+
+mod faults;
+mod front_door;
+mod killed;
+mod life;
+mod support;
