@@ -1,0 +1,371 @@
+//! `send`, `listen` and `chat` as processes, against a server in the test: what they print, what they write to the socket,
+//! and their exit codes. The local cloud does not run here.
+
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use futures::{SinkExt, StreamExt};
+use protocol::{
+    Body, ClientFrame, Code, Delivery, Kind, MessageId, Outgoing, Recipient, Ref, Refusal, ServerFrame, Shelf,
+    Timestamp,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+/// A server that does as the test says, and a data folder.
+struct Scene {
+    listener: TcpListener,
+    data: TempDir,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self { listener, data: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn url(&self) -> String {
+        format!("ws://{}/local", self.listener.local_addr().expect("an address"))
+    }
+
+    /// Starts a command of alice's.
+    fn start(&self, args: &[&str]) -> Running {
+        self.start_at(&self.url(), args)
+    }
+
+    fn start_at(&self, url: &str, args: &[&str]) -> Running {
+        let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vartalap"));
+        command.args(args).args(["--url", url, "--token", &token]).arg("--data").arg(self.data.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Running(command.spawn().expect("it starts"))
+    }
+
+    async fn accept(&self) -> Connection {
+        let (stream, _) = self.listener.accept().await.expect("a connection");
+        let mut uri = String::new();
+        #[expect(clippy::result_large_err, reason = "the type is the library's")]
+        let note = |request: &Request, response: Response| {
+            uri = request.uri().to_string();
+            Ok(response)
+        };
+        let socket = accept_hdr_async(stream, note).await.expect("a handshake");
+        Connection { socket, uri }
+    }
+
+    async fn refuse(&self, status: StatusCode) {
+        let (stream, _) = self.listener.accept().await.expect("a connection");
+        #[expect(clippy::result_large_err, reason = "the type is the library's")]
+        let refuse = |_: &Request, _: Response| {
+            let mut response = ErrorResponse::new(None);
+            *response.status_mut() = status;
+            Err(response)
+        };
+        accept_hdr_async(stream, refuse).await.expect_err("it is refused");
+    }
+
+    fn device_file(&self) -> PathBuf {
+        self.data.path().join("devices/alice")
+    }
+}
+
+struct Running(Child);
+
+/// What a process left.
+#[derive(Debug)]
+struct Left {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Running {
+    async fn end(self) -> Left {
+        let output = self.0.wait_with_output().await.expect("it ran");
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        Left { code: ExitStatus::code(&output.status), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Writes to its stdin, and ends that. A process that ends at once need not have read it.
+    async fn type_all(&mut self, text: &str) {
+        let _unread = self.0.stdin.take().expect("a pipe").write_all(text.as_bytes()).await;
+    }
+
+    /// Reads as much of its stdout as this.
+    async fn printed(&mut self, text: &str) {
+        let mut read = vec![0; text.len()];
+        self.0.stdout.as_mut().expect("a pipe").read_exact(&mut read).await.expect("it prints");
+        assert_eq!(String::from_utf8_lossy(&read), text);
+    }
+
+    async fn interrupt(&self) {
+        let id = self.0.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill").success());
+    }
+}
+
+struct Connection {
+    socket: WebSocketStream<TcpStream>,
+    uri: String,
+}
+
+impl Connection {
+    async fn post(&mut self, frame: ServerFrame) {
+        self.socket.send(Message::text(frame.render())).await.expect("it is open");
+    }
+
+    async fn deliver(&mut self, messages: Vec<Delivery>) {
+        self.post(ServerFrame::Messages { messages, more: None, nonce: None }).await;
+    }
+
+    /// The next frame; `None` when the client closes.
+    async fn read(&mut self) -> Option<ClientFrame> {
+        match self.socket.next().await?.ok()? {
+            Message::Text(text) => Some(ClientFrame::parse(&text).expect("a good frame")),
+            Message::Close(_) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Every frame until the client closes.
+    async fn rest(&mut self) -> Vec<ClientFrame> {
+        let mut frames = Vec::new();
+        while let Some(frame) = self.read().await {
+            frames.push(frame);
+        }
+        // The close is answered by reading on.
+        while self.socket.next().await.is_some() {}
+        frames
+    }
+
+    /// The refs acked until the client closes, which must send nothing else.
+    async fn acked_at_last(&mut self) -> Vec<Ref> {
+        let refs = |frame| match frame {
+            ClientFrame::Ack(ack) => ack.refs,
+            other => panic!("{other:?}"),
+        };
+        self.rest().await.into_iter().flat_map(refs).collect()
+    }
+
+    /// Accepts the next `send`.
+    async fn accept(&mut self) -> Vec<Outgoing> {
+        let Some(ClientFrame::Send(send)) = self.read().await else { panic!("no send") };
+        let messages: Vec<Outgoing> = send.messages.into_iter().map(|message| message.expect("good")).collect();
+        let ids = messages.iter().map(|message| message.id).collect();
+        let at = Timestamp::from_millis(5);
+        self.post(ServerFrame::Accepted { ids, refused: Vec::new(), at, nonce: send.nonce }).await;
+        messages
+    }
+}
+
+/// The `n`th message of bob to alice.
+fn delivery(n: u64, text: &str) -> Delivery {
+    let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
+    Delivery {
+        reference: Ref { id, sender: "bob".parse().expect("a user"), shelf: Shelf::Own },
+        id,
+        from: "bob".parse().expect("a user"),
+        to: Recipient::User("alice".parse().expect("a user")),
+        kind: Kind::Message,
+        at: Timestamp::from_millis(5),
+        attempt: 1,
+        body: Body::text(text),
+    }
+}
+
+#[tokio::test]
+async fn send_ends_when_its_message_is_accepted() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["send", "--to", "bob", "hello"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "not now")]).await;
+    let message = connection.accept().await.remove(0);
+    assert_eq!(message.body, Body::text("hello"));
+    assert_eq!(message.to, Recipient::User("bob".parse().expect("a user")));
+    assert!(connection.rest().await.is_empty(), "nothing is acked that nobody saw");
+    let left = command.end().await;
+    assert_eq!((left.code, left.out, left.err.as_str()), (Some(0), format!("(accepted) {}\n", message.id), ""));
+    let device = std::fs::read_to_string(scene.device_file()).expect("a device is kept");
+    assert_eq!(connection.uri, format!("/local?device={}", device.trim()));
+}
+
+#[tokio::test]
+async fn send_prints_json_for_programs() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["send", "--to", "bob", "hello", "--json"]);
+    let mut connection = scene.accept().await;
+    let id = connection.accept().await.remove(0).id;
+    connection.rest().await;
+    assert_eq!(command.end().await.out, format!("{{\"type\":\"accepted\",\"id\":\"{id}\",\"at\":5}}\n"));
+}
+
+#[tokio::test]
+async fn a_refused_message_is_exit_code_1() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["send", "--to", "bob", "hello"]);
+    let mut connection = scene.accept().await;
+    let Some(ClientFrame::Send(send)) = connection.read().await else { panic!("no send") };
+    let id = send.messages[0].as_ref().expect("good").id.to_string();
+    let refused = vec![Refusal { index: 0, id: Some(id), code: Code::TooLarge, detail: "why".to_owned() }];
+    let (ids, at) = (Vec::new(), Timestamp::from_millis(5));
+    connection.post(ServerFrame::Accepted { ids, refused, at, nonce: send.nonce }).await;
+    connection.rest().await;
+    let left = command.end().await;
+    assert_eq!((left.code, left.out.as_str()), (Some(1), ""));
+    assert_eq!(left.err, "vartalap: the message was refused (too_large): why\n");
+}
+
+#[tokio::test]
+async fn a_refused_token_is_exit_code_1() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["send", "--to", "bob", "hello"]);
+    scene.refuse(StatusCode::UNAUTHORIZED).await;
+    let left = command.end().await;
+    assert_eq!(left.code, Some(1), "{left:?}");
+    assert!(left.err.contains("pass another --token"), "{left:?}");
+}
+
+#[tokio::test]
+async fn where_nothing_listens_is_exit_code_3() {
+    let scene = Scene::new().await;
+    // A port that was free a moment ago, and is again.
+    let url = Scene::new().await.url();
+    for args in [&["send", "--to", "bob", "hello"][..], &["listen"], &["chat", "--to", "bob"]] {
+        let mut command = scene.start_at(&url, args);
+        command.type_all("hello\n").await;
+        let left = command.end().await;
+        assert_eq!(left.code, Some(3), "{left:?}");
+        assert!(left.err.contains("start it with `vartalap up`, or pass --url"), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_is_exit_code_2() {
+    let scene = Scene::new().await;
+    for args in [&["send", "--to", "bob"][..], &["listen", "--as", "bob"], &["listen", "--url", "http://h/s"]] {
+        let left = scene.start(args).end().await;
+        assert_eq!(left.code, Some(2), "{left:?}");
+    }
+}
+
+#[tokio::test]
+async fn listen_ends_after_so_many_messages_with_their_acks_sent() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["listen", "--count", "2"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one"), delivery(1, "one"), delivery(2, "two\n"), delivery(3, "three")]).await;
+    assert_eq!(connection.acked_at_last().await, [delivery(1, "").reference, delivery(2, "").reference]);
+    let left = command.end().await;
+    assert_eq!((left.code, left.out.as_str()), (Some(0), "bob: one\nbob: two\\n\n"), "{left:?}");
+    assert!(left.err.starts_with("-- connected to ws://127.0.0.1:"), "{left:?}");
+}
+
+#[tokio::test]
+async fn listen_prints_deliveries_for_programs() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["listen", "--count", "1", "--json"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one")]).await;
+    connection.rest().await;
+    let left = command.end().await;
+    assert_eq!(serde_json::from_str::<Delivery>(&left.out).expect("a delivery"), delivery(1, "one"));
+    assert!(left.out.starts_with(r#"{"type":"message","#), "{left:?}");
+}
+
+#[tokio::test]
+async fn listen_without_acks_shows_every_attempt() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["listen", "--no-ack", "--count", "2"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one")]).await;
+    connection.deliver(vec![Delivery { attempt: 2, ..delivery(1, "one") }]).await;
+    assert!(connection.rest().await.is_empty());
+    let left = command.end().await;
+    assert_eq!(left.code, Some(0), "{left:?}");
+    assert_eq!(left.out, "bob: one  (attempt 1, not acked)\nbob: one  (attempt 2, not acked)\n");
+}
+
+#[tokio::test]
+async fn listen_that_runs_out_of_time_is_exit_code_1() {
+    let scene = Scene::new().await;
+    let left = scene.start(&["listen", "--count", "3", "--timeout", "0"]).end().await;
+    assert_eq!((left.code, left.err.as_str()), (Some(1), "vartalap: timed out after 0 s with 0 of 3 messages\n"));
+    let left = scene.start(&["listen", "--timeout", "0"]).end().await;
+    assert_eq!((left.code, left.err.as_str()), (Some(0), ""));
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_listen_with_its_acks_sent() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["listen"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one")]).await;
+    command.printed("bob: one\n").await;
+    command.interrupt().await;
+    assert_eq!(connection.acked_at_last().await, [delivery(1, "").reference]);
+    assert_eq!(command.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn listen_reconnects_and_stops_when_it_is_displaced() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["listen"]);
+    drop(scene.accept().await);
+    let mut connection = scene.accept().await;
+    connection.post(ServerFrame::Error { code: Code::Displaced, detail: "x".to_owned(), nonce: None }).await;
+    connection.rest().await;
+    let left = command.end().await;
+    assert_eq!(left.code, Some(1), "{left:?}");
+    assert!(left.err.contains("trying again in") && left.err.contains("another --device"), "{left:?}");
+}
+
+#[tokio::test]
+async fn chat_sends_its_input_and_shows_what_arrives() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["chat", "--to", "bob"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "hi")]).await;
+    command.printed("bob: hi\n").await;
+    command.type_all("hello\n\r\nagain\r\n").await;
+    // The ack of what was shown comes when it comes.
+    let (mut sent, mut acked) = (Vec::new(), Vec::new());
+    while sent.len() < 2 {
+        match connection.read().await {
+            Some(ClientFrame::Ack(ack)) => acked.extend(ack.refs),
+            Some(ClientFrame::Send(send)) => {
+                let messages: Vec<Outgoing> = send.messages.into_iter().map(|message| message.expect("good")).collect();
+                let ids = messages.iter().map(|message| message.id).collect();
+                sent.extend(messages.into_iter().map(|message| message.body));
+                let at = Timestamp::from_millis(5);
+                connection.post(ServerFrame::Accepted { ids, refused: Vec::new(), at, nonce: send.nonce }).await;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    acked.extend(connection.acked_at_last().await);
+    assert_eq!(sent, [Body::text("hello"), Body::text("again")]);
+    assert_eq!(acked, [delivery(1, "").reference]);
+    let left = command.end().await;
+    assert_eq!((left.code, left.out.as_str()), (Some(0), "(accepted) hello\n(accepted) again\n"), "{left:?}");
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_chat_though_its_input_goes_on() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["chat", "--to", "bob"]);
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "hi")]).await;
+    command.printed("bob: hi\n").await;
+    command.interrupt().await;
+    assert_eq!(connection.acked_at_last().await, [delivery(1, "").reference]);
+    // Its stdin is still open.
+    assert_eq!(command.0.wait().await.expect("it ran").code(), Some(0));
+}
