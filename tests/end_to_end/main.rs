@@ -1,0 +1,9 @@
+//! The whole system over real sockets, against the local cloud. Frames on a socket, refs in an inbox and pushes are all that is looked at.
+
+mod absent;
+mod bad_input;
+mod deployment;
+mod limits;
+mod online;
+mod socket;
+mod tokens;
