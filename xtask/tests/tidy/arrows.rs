@@ -1,0 +1,113 @@
+//! Dependencies point one way: functions -> lambda, aws, delivery -> protocol. It reads what manifests declare, not what
+//! the code does with it.
+
+use std::path::Path;
+
+use crate::assert_none;
+use crate::workspace::{Dependency, Package, packages};
+
+/// What each package may depend on, of our own. Those under `functions/` are all alike and are in [`FUNCTION`].
+///
+/// To add a package, say here which way its arrows point.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("vartalap-protocol", &[]),
+    ("vartalap-delivery", &["vartalap-protocol"]),
+    (AWS, &["vartalap-delivery", "vartalap-protocol"]),
+    ("vartalap-lambda", &["vartalap-delivery", "vartalap-protocol"]),
+    (
+        LOCAL,
+        &[
+            "vartalap-aws",
+            "vartalap-connect",
+            "vartalap-deliver",
+            "vartalap-delivery",
+            "vartalap-lambda",
+            "vartalap-notify",
+            "vartalap-protocol",
+            "vartalap-route",
+        ],
+    ),
+    ("vartalap-client", &["vartalap-protocol"]),
+    ("vartalap-cli", &["vartalap-client", "vartalap-local", "vartalap-protocol"]),
+    (TESTKIT, &["vartalap-delivery", "vartalap-protocol"]),
+    ("xtask", &[]),
+];
+
+/// What a Lambda function may depend on, of our own. One function never knows another.
+const FUNCTION: &[&str] = &["vartalap-aws", "vartalap-delivery", "vartalap-lambda", "vartalap-protocol"];
+
+/// In-memory ports, faults and contract suites: any package may test with them, and none may ship them.
+const TESTKIT: &str = "vartalap-testkit";
+
+/// Tests of the whole; they see everything, and nothing sees them.
+const TESTS: &str = "vartalap-tests";
+
+/// The only package that speaks to AWS.
+const AWS: &str = "vartalap-aws";
+
+/// The local cloud.
+const LOCAL: &str = "vartalap-local";
+
+/// What the local cloud needs of the SDK to stand in for the network below it. It names no service.
+const SDK_BELOW_LOCAL: &[&str] = &["aws-smithy-runtime-api", "aws-smithy-types"];
+
+/// Packages that decide and never wait.
+const SANS_IO: &[&str] = &["vartalap-delivery", "vartalap-protocol"];
+
+#[test]
+fn dependencies_point_one_way() {
+    let packages = packages();
+    let ours = |name: &str| packages.iter().any(|package| package.name == name);
+    assert_none(forbidden(|package, dependency| {
+        package.name != TESTS && ours(&dependency.name) && !may(package, dependency)
+    }));
+}
+
+#[test]
+fn every_package_has_a_layer() {
+    let homeless = packages().into_iter().filter(|package| package.name != TESTS && allowed(package).is_none());
+    assert_none(homeless.map(|package| format!("{} is not in LAYERS of {}", package.name, file!())));
+}
+
+#[test]
+fn only_aws_names_the_sdk() {
+    assert_none(forbidden(|package, dependency| {
+        let name = dependency.name.as_str();
+        let excused = package.name == AWS || (package.name == LOCAL && SDK_BELOW_LOCAL.contains(&name));
+        !dependency.is_dev() && is_sdk(name) && !excused
+    }));
+}
+
+#[test]
+fn the_domain_has_no_runtime() {
+    assert_none(forbidden(|package, dependency| {
+        let sans_io = SANS_IO.contains(&package.name.as_str());
+        sans_io && !dependency.is_dev() && dependency.name.starts_with("tokio")
+    }));
+}
+
+fn may(package: &Package, dependency: &Dependency) -> bool {
+    let allowed = allowed(package).unwrap_or_default();
+    allowed.contains(&dependency.name.as_str()) || (dependency.is_dev() && dependency.name == TESTKIT)
+}
+
+fn allowed(package: &Package) -> Option<&'static [&'static str]> {
+    if package.folder().starts_with(Path::new("functions")) {
+        return Some(FUNCTION);
+    }
+    LAYERS.iter().find(|(name, _)| *name == package.name).map(|(_, allowed)| *allowed)
+}
+
+fn is_sdk(name: &str) -> bool {
+    ["aws-config", "aws-sdk-", "aws-smithy-", "aws-types"].iter().any(|start| name.starts_with(start))
+}
+
+/// Names every dependency that some package must not have.
+fn forbidden(is_forbidden: impl Fn(&Package, &Dependency) -> bool) -> Vec<String> {
+    let mut broken = Vec::new();
+    for package in packages() {
+        let wrong = package.dependencies.iter().filter(|dependency| is_forbidden(&package, dependency));
+        broken.extend(wrong.map(|dependency| format!("{} must not depend on {}", package.name, dependency.name)));
+    }
+    broken
+}

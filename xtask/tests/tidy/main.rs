@@ -1,0 +1,14 @@
+//! What no linter knows about this project: which crate may depend on which, what files may be called, how long they
+//! may get.
+//!
+//! A rule that clippy, rustc or cargo-deny can check is in their configuration, not here.
+
+mod arrows;
+mod tree;
+mod workspace;
+
+/// Fails with every broken rule at once, so that they can all be mended in one go.
+fn assert_none(broken: impl IntoIterator<Item = String>) {
+    let broken = Vec::from_iter(broken);
+    assert!(broken.is_empty(), "\n{}\n", broken.join("\n"));
+}
