@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    TimeToLiveStatus,
 };
 use delivery::Failure;
 
@@ -43,8 +44,20 @@ async fn create_one(client: &Client, table: &str) -> Result<(), Failure> {
     }
     match call.send().await {
         Ok(_) => {}
-        Err(error) if error.code() == Some("ResourceInUseException") => return Ok(()),
+        Err(error) if error.code() == Some("ResourceInUseException") => {}
         Err(error) => return Err(failure(OPERATION, &error)),
+    }
+    expire_by_ttl(client, table).await
+}
+
+/// Asked of an existing table as well: whoever made it may have ended before this.
+async fn expire_by_ttl(client: &Client, table: &str) -> Result<(), Failure> {
+    const OPERATION: &str = "turn on a table's expiry";
+    let described =
+        client.describe_time_to_live().table_name(table).send().await.map_err(|error| failure(OPERATION, &error))?;
+    let status = described.time_to_live_description().and_then(|expiry| expiry.time_to_live_status());
+    if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        return Ok(());
     }
     let expiry = TimeToLiveSpecification::builder().attribute_name(TTL).enabled(true).build();
     client
@@ -53,6 +66,6 @@ async fn create_one(client: &Client, table: &str) -> Result<(), Failure> {
         .time_to_live_specification(expiry.map_err(|error| failure(OPERATION, &error))?)
         .send()
         .await
-        .map_err(|error| failure("turn on a table's expiry", &error))?;
+        .map_err(|error| failure(OPERATION, &error))?;
     Ok(())
 }

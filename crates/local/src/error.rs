@@ -43,6 +43,12 @@ pub enum LocalError {
         /// The key's file.
         path: PathBuf,
     },
+    /// The authorizer cannot fetch keys: the TLS library cannot be set up.
+    #[error("the authorizer cannot be set up: {cause}")]
+    Authorizer {
+        /// Why not.
+        cause: String,
+    },
     /// The queues or the database cannot be opened.
     #[error("the {what} in {folder} cannot be opened: {cause}", folder = .folder.display())]
     Storage {

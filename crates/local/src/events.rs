@@ -26,9 +26,9 @@ pub(crate) struct Handshake {
     pub(crate) query: Vec<(String, String)>,
 }
 
-/// A connection that was let in.
+/// Who is behind a connection that was let in.
 #[derive(Clone, Debug)]
-pub(crate) struct Session {
+pub(crate) struct Caller {
     /// The connection.
     pub(crate) connection: ConnectionId,
     /// When the handshake came.
@@ -49,23 +49,23 @@ pub(crate) fn authorizer(handshake: &Handshake, now: Timestamp) -> Value {
 }
 
 /// `$connect`.
-pub(crate) fn connect(handshake: &Handshake, session: &Session, now: Timestamp) -> Value {
+pub(crate) fn connect(handshake: &Handshake, caller: &Caller, now: Timestamp) -> Value {
     let mut event = request(handshake);
-    event["requestContext"] = context(session.into(), "$connect", "CONNECT", now);
+    event["requestContext"] = context(caller.into(), "$connect", "CONNECT", now);
     event["isBase64Encoded"] = false.into();
     event
 }
 
 /// A frame on `route`.
-pub(crate) fn message(session: &Session, route: &str, body: &str, now: Timestamp) -> Value {
-    let mut context = context(session.into(), route, "MESSAGE", now);
+pub(crate) fn message(caller: &Caller, route: &str, body: &str, now: Timestamp) -> Value {
+    let mut context = context(caller.into(), route, "MESSAGE", now);
     context["messageId"] = request_id().into();
     json!({"requestContext": context, "body": body, "isBase64Encoded": false})
 }
 
 /// `$disconnect`, with the code and reason of the close.
-pub(crate) fn disconnect(session: &Session, code: u16, reason: &str, now: Timestamp) -> Value {
-    let mut context = context(session.into(), "$disconnect", "DISCONNECT", now);
+pub(crate) fn disconnect(caller: &Caller, code: u16, reason: &str, now: Timestamp) -> Value {
+    let mut context = context(caller.into(), "$disconnect", "DISCONNECT", now);
     context["disconnectStatusCode"] = code.into();
     context["disconnectReason"] = reason.into();
     json!({"requestContext": context, "isBase64Encoded": false})
@@ -96,13 +96,13 @@ impl<'a> From<&'a Handshake> for Subject<'a> {
     }
 }
 
-impl<'a> From<&'a Session> for Subject<'a> {
-    fn from(session: &'a Session) -> Self {
+impl<'a> From<&'a Caller> for Subject<'a> {
+    fn from(caller: &'a Caller) -> Self {
         Self {
-            connection: &session.connection,
-            connected_at: session.connected_at,
-            source_ip: session.source_ip,
-            authorizer: Some(&session.authorizer),
+            connection: &caller.connection,
+            connected_at: caller.connected_at,
+            source_ip: caller.source_ip,
+            authorizer: Some(&caller.authorizer),
         }
     }
 }
@@ -181,19 +181,19 @@ mod tests {
     #[test]
     fn a_message_is_read_by_functions() {
         let handshake = handshake();
-        let session = Session {
+        let caller = Caller {
             connection: handshake.connection.clone(),
             connected_at: handshake.connected_at,
             source_ip: handshake.source_ip,
             authorizer: json!({"principalId": "alice", "user": "alice", "device": "phone"}),
         };
-        let inbound = lambda::websocket::inbound(message(&session, "send", "{}", Timestamp::from_millis(6)));
+        let inbound = lambda::websocket::inbound(message(&caller, "send", "{}", Timestamp::from_millis(6)));
         let inbound = inbound.expect("an event");
         assert_eq!((inbound.route_key.as_str(), inbound.body.as_str()), ("send", "{}"));
         assert_eq!(inbound.connection.id, handshake.connection);
         assert_eq!(inbound.address.expect("an address").device.as_str(), "phone");
         for event in
-            [connect(&handshake, &session, Timestamp::default()), disconnect(&session, 1000, "", Timestamp::default())]
+            [connect(&handshake, &caller, Timestamp::default()), disconnect(&caller, 1000, "", Timestamp::default())]
         {
             assert!(lambda::websocket::inbound(event).is_ok());
         }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
 use crate::connections::{CHARGED_BYTES, LocalConnections};
-use crate::events::{self, Handshake, Session};
+use crate::events::{self, Caller, Handshake};
 use crate::functions::{Function, Functions, InvocationError};
 use crate::lifecycle::InHand;
 use crate::options::Limits;
@@ -54,7 +54,7 @@ impl IntoResponse for Refused {
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) session: Session,
+    pub(crate) caller: Caller,
     /// The code and reason of its end; what they are before there is one is what a client that vanishes leaves.
     pub(crate) ended: (u16, &'static str),
     open: Option<InHand>,
@@ -88,17 +88,17 @@ impl Gateway {
             return Err(refused(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"));
         }
         let open = self.functions.lifecycle.sockets.enter();
-        let session = Session {
+        let caller = Caller {
             authorizer: self.authorize(&handshake).await?,
             connection: handshake.connection.clone(),
             connected_at: handshake.connected_at,
             source_ip: handshake.source_ip,
         };
-        let event = events::connect(&handshake, &session, self.clock.now());
+        let event = events::connect(&handshake, &caller, self.clock.now());
         let answer = self.functions.invoke(Function::Connect, event).await;
         match answer.as_ref().ok().and_then(proxy_response) {
             Some((StatusCode::OK, _)) => {
-                Ok(Admitted { gateway: self, session, ended: (1006, "the connection was lost"), open: Some(open) })
+                Ok(Admitted { gateway: self, caller, ended: (1006, "the connection was lost"), open: Some(open) })
             }
             Some((status, body)) => Err(Refused { status, body: body.unwrap_or_default().to_owned() }),
             None => Err(internal("Internal server error")),
@@ -123,11 +123,11 @@ impl Gateway {
     }
 
     /// Handles one frame and answers what goes back on the socket, if anything.
-    pub(crate) async fn message(&self, session: &Session, frame: &str) -> Option<String> {
+    pub(crate) async fn message(&self, caller: &Caller, frame: &str) -> Option<String> {
         self.meter.count("apigateway", "FrameReceived", Unit::WebSocketMessage, steps(frame.len(), CHARGED_BYTES));
         let answer = match route(frame) {
             "ping" => Some(pong(frame)),
-            route => self.invoke_route(session, route, frame).await,
+            route => self.invoke_route(caller, route, frame).await,
         };
         if let Some(answer) = &answer {
             let quantity = steps(answer.len(), CHARGED_BYTES);
@@ -136,11 +136,11 @@ impl Gateway {
         answer
     }
 
-    async fn invoke_route(&self, session: &Session, route: &str, frame: &str) -> Option<String> {
-        let event = events::message(session, route, frame, self.clock.now());
+    async fn invoke_route(&self, caller: &Caller, route: &str, frame: &str) -> Option<String> {
+        let event = events::message(caller, route, frame, self.clock.now());
         let answer = self.functions.invoke(Function::Route, event).await;
         let Some((_, body)) = answer.as_ref().ok().and_then(proxy_response) else {
-            return Some(events::internal_server_error(&session.connection));
+            return Some(events::internal_server_error(&caller.connection));
         };
         // The route `ack` has no route response.
         let body = body.filter(|_| route != "ack")?;
@@ -156,7 +156,7 @@ impl Drop for Admitted {
         // Without a runtime the process is about to end, and the connection will be found gone.
         let Ok(runtime) = Handle::try_current() else { return };
         let (code, reason) = self.ended;
-        let event = events::disconnect(&self.session, code, reason, self.gateway.clock.now());
+        let event = events::disconnect(&self.caller, code, reason, self.gateway.clock.now());
         let (functions, open) = (Arc::clone(&self.gateway.functions), self.open.take());
         runtime.spawn(async move {
             // A connection that stays registered is found gone by the next post.

@@ -14,6 +14,8 @@
 //! | `run`, `http`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
 
 mod connections;
+#[cfg(test)]
+mod contract_tests;
 mod dynamo;
 mod error;
 mod event_source;

@@ -196,9 +196,11 @@ impl Parts {
         let directory = DynamoDirectory::new(client, tables.directory, Arc::clone(&meter));
         let connections = LocalConnections::new(Arc::clone(&faults), Arc::clone(&meter));
         let pushes = RecordGateway::new(queues.clone());
+        let authorizer =
+            Authorizer::new(token_rules(ready)).map_err(|error| LocalError::Authorizer { cause: error.to_string() })?;
         let functions = Arc::new(Functions {
             connect: Connect {
-                authorizer: Authorizer::new(token_rules(ready)),
+                authorizer,
                 directory: directory.clone(),
                 queue: delivery_queue.clone(),
                 connections: connections.clone(),

@@ -66,7 +66,7 @@ impl Activity {
 pub(crate) async fn serve(socket: WebSocket, mut admitted: Admitted) {
     let opened_at = Instant::now();
     let gateway = admitted.gateway.clone();
-    let mut opened = gateway.connections.open(admitted.session.connection.clone());
+    let mut opened = gateway.connections.open(admitted.caller.connection.clone());
     let Some(outgoing) = opened.outgoing.take() else { return };
     let activity = Activity(Mutex::new(opened_at));
     let (sink, mut stream) = socket.split();
@@ -119,7 +119,7 @@ async fn read(
             Some(Err(error)) => return broken(error),
         };
         activity.touch();
-        if let Some(answer) = admitted.gateway.message(&admitted.session, &frame).await
+        if let Some(answer) = admitted.gateway.message(&admitted.caller, &frame).await
             && opened.answers.send(answer).await.is_err()
         {
             return Ending::Lost;

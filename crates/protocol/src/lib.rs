@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`limits`] | every number of the protocol, with its unit and source |
 //! | [`ids`] | users, devices, groups, messages |
-//! | [`reference`] | the `ref` under which a device acks an envelope |
+//! | [`mod@reference`] | the `ref` under which a device acks an envelope |
 //! | [`body`] | a message body: JSON that is carried and never read |
 //! | [`client_frame`] | what a client says, parsed and rendered |
 //! | [`server_frame`] | what the server says, rendered and parsed |

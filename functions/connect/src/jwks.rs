@@ -33,8 +33,13 @@ struct Cached {
 
 impl Jwks {
     /// The key set at `url`. Nothing is fetched yet.
-    pub fn new(url: String) -> Self {
-        Self { url, http: reqwest::Client::new(), cached: Mutex::new(None) }
+    ///
+    /// # Errors
+    /// When the TLS back end cannot be set up.
+    pub fn new(url: String) -> Result<Self, reqwest::Error> {
+        // The URL is the deployment's own setting; a proxy from the environment would only come between.
+        let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
+        Ok(Self { url, http, cached: Mutex::new(None) })
     }
 
     /// The key named `kid`, or the only key if the token names none. `None` if the issuer has no such key.
@@ -62,8 +67,7 @@ impl Jwks {
     }
 
     async fn fetch(&self) -> Result<JwkSet, Failure> {
-        let response =
-            async { self.http.get(&self.url).timeout(TIMEOUT).send().await?.error_for_status()?.json().await };
+        let response = async { self.http.get(&self.url).send().await?.error_for_status()?.json().await };
         response.await.map_err(|error: reqwest::Error| {
             let cause = error.without_url();
             Failure { operation: "fetch the JWKS", cause: cause.to_string() }

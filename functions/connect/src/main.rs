@@ -11,7 +11,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let settings = Settings::read(Reader::from_env())?;
     let aws = Clients::from_env().await;
     let function = Connect {
-        authorizer: Authorizer::new(settings.token_rules),
+        authorizer: Authorizer::new(settings.token_rules)?,
         directory: DynamoDirectory::new(aws.dynamo(), settings.directory_table, aws.meter()),
         queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
         connections: GatewayConnections::new(aws.connections(settings.connections_url), aws.meter()),

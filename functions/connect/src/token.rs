@@ -92,8 +92,11 @@ struct Claims {
 
 impl Authorizer {
     /// An authorizer by these rules. Keys are fetched when the first token comes.
-    pub fn new(rules: TokenRules) -> Self {
-        Self { jwks: Jwks::new(rules.jwks_url.clone()), rules }
+    ///
+    /// # Errors
+    /// When the TLS back end cannot be set up.
+    pub fn new(rules: TokenRules) -> Result<Self, reqwest::Error> {
+        Ok(Self { jwks: Jwks::new(rules.jwks_url.clone())?, rules })
     }
 
     /// The user that the request's token speaks for.

@@ -58,7 +58,7 @@ impl Issuer {
         let clock = Clock::default();
         let rules = TokenRules { jwks_url, issuer: "issuer".to_owned(), audience: "chat".to_owned() };
         let function = Connect {
-            authorizer: Authorizer::new(rules),
+            authorizer: Authorizer::new(rules).expect("an authorizer"),
             directory: MemoryDirectory::default(),
             queue: MemoryQueue::new(clock.clone()),
             connections: MemoryConnections::default(),

@@ -19,7 +19,7 @@ impl Stage {
         let clock = Clock::default();
         let rules = TokenRules { jwks_url: String::new(), issuer: String::new(), audience: String::new() };
         let function = Connect {
-            authorizer: Authorizer::new(rules),
+            authorizer: Authorizer::new(rules).expect("an authorizer"),
             directory: MemoryDirectory::default(),
             queue: MemoryQueue::new(clock.clone()),
             connections: MemoryConnections::default(),

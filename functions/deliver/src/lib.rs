@@ -1,7 +1,7 @@
 //! `deliver`: consumes the delivery queue. It puts envelopes into inboxes, posts them, awaits their acks, drains backlogs, and
 //! hands over what a device could not be given.
 //!
-//! One file a job: [`deliver_job`], [`await_job`], [`drain_job`]; [`posting`] and [`hand_over`] are what they share.
+//! One file a job: `deliver_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
 //! What follows from what is decided in `delivery`; here the calls are made, in the order that the invariants ask for.
 
 mod await_job;

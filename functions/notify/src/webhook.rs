@@ -54,7 +54,12 @@ impl Webhook {
     /// # Errors
     /// When the TLS back end cannot be set up.
     pub fn new(url: reqwest::Url, secret: Secret) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        // A redirect or a proxy from the environment would carry the wake elsewhere than the operator said.
+        let http = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
         Ok(Self { http, url, secret })
     }
 }

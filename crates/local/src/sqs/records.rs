@@ -1,5 +1,5 @@
 //! What a standard queue does with its records, as functions over a SQLite connection and a time that is given. It refuses what
-//! [`entries`](super::entries) refuses; it waits for nothing and reads no clock.
+//! [`super::entries`] refuses; it waits for nothing and reads no clock.
 //!
 //! | state | `visible_at` | `in_hand` | `receipt` |
 //! |---|---|---|---|
