@@ -3,6 +3,7 @@
 //! It runs other programs and reports what they said. It does not judge code itself (what no linter knows is in
 //! `tests/tidy`), and nothing that is deployed is linked to it.
 
+mod bench;
 mod child;
 mod report;
 mod steps;
@@ -42,12 +43,15 @@ enum Task {
     },
     /// Run the checks alone: format, clippy, rustdoc, spelling, dependencies, advisories.
     Lint,
+    /// Measure the release build from start to ready.
+    Bench,
 }
 
 fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Test { keep_going } => test(keep_going),
         Task::Lint => lint(),
+        Task::Bench => bench::run(&workspace_root()),
     }
 }
 

@@ -80,7 +80,12 @@ fn ready(ready: &local::Ready, json: bool, memory: bool) -> Result<String, Failu
         true => "everything is in memory and gone afterwards".to_owned(),
         false => format!("what was accepted is kept in {}", ready.data.display()),
     };
-    Ok(format!("listening at {}\nCtrl-C ends it; {kept}", ready.ws))
+    Ok(format!(
+        "listening at {}\n\
+         chat from two other terminals: vartalap chat --as alice --to bob, vartalap chat --as bob --to alice\n\
+         Ctrl-C ends it; {kept}",
+        ready.ws
+    ))
 }
 
 /// What is told when it has ended.
@@ -93,5 +98,5 @@ fn bill(summary: &local::Summary) -> String {
         Some(dollars) => format!("; on AWS, a million like them would cost ${dollars:.2}"),
         None => String::new(),
     };
-    format!("accepted messages: {}{cost}{unfinished}", summary.accepted)
+    format!("{}accepted messages: {}{cost}{unfinished}", summary.report, summary.accepted)
 }
