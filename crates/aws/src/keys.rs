@@ -5,8 +5,8 @@
 //!
 //! | table | pk | sk | attributes |
 //! |---|---|---|---|
-//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `lw` last wake (ms), `wd` wake due (ms), `wh` holder of the due wake, `ttl` |
-//! | directory | `U#user` | `W#*` | `lw`, `wd`, `wh`, `ttl`: the wakes of a user without a device |
+//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
+//! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
 //! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
 //!
 //! `#`, `*` and `~` are outside the alphabets of users and devices, so no two keys run into each other. `ttl` is in seconds,
@@ -36,7 +36,7 @@ pub(crate) const CONNECTION: &str = "c";
 pub(crate) const CONNECTED_AT: &str = "ca";
 const LAST_WAKE: &str = "lw";
 const WAKE_DUE: &str = "wd";
-const WAKE_HOLDER: &str = "wh";
+const WAKE_RECORD: &str = "wr";
 
 /// An item that is not what its key promises. The text names the attribute, never a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -164,7 +164,7 @@ pub fn is_expired(item: &Item, now: Timestamp) -> bool {
 pub fn wake_state(item: &Item) -> Result<WakeState, UnreadableItem> {
     let moment = |name| item.contains_key(name).then(|| number_of(item, name).map(Timestamp::from_millis)).transpose();
     let due = match moment(WAKE_DUE)? {
-        Some(at) => Some(Due { at, holder: text_of(item, WAKE_HOLDER)?.to_owned() }),
+        Some(at) => Some(Due { at, record: text_of(item, WAKE_RECORD)?.to_owned() }),
         None => None,
     };
     Ok(WakeState { last: moment(LAST_WAKE)?, due })
@@ -188,7 +188,7 @@ pub fn wake_update(before: &WakeState, after: &WakeState) -> Update {
         [
             (LAST_WAKE, state.last.map(|last| number(last.as_millis()))),
             (WAKE_DUE, due.map(|due| number(due.at.as_millis()))),
-            (WAKE_HOLDER, due.map(|due| text(due.holder.as_str()))),
+            (WAKE_RECORD, due.map(|due| text(due.record.as_str()))),
         ]
     };
     let (mut set, mut remove, mut conditions, mut values) = (vec![], vec![], vec![], Item::new());

@@ -105,14 +105,14 @@ fn an_item_that_was_changed_is_unreadable() {
 #[test]
 fn a_wake_state_is_replaced_only_if_it_is_the_same() {
     let before = WakeState { last: Some(Timestamp::from_millis(5)), due: None };
-    let due = Due { at: Timestamp::from_millis(9), holder: "record".to_owned() };
+    let due = Due { at: Timestamp::from_millis(9), record: "record".to_owned() };
     let after = WakeState { last: None, due: Some(due) };
     let Update { update, condition, values } = wake_update(&before, &after);
     expect![[r#"
-        SET wd = :new_wd, wh = :new_wh REMOVE lw
-        lw = :old_lw AND attribute_not_exists(wd) AND attribute_not_exists(wh)
+        SET wd = :new_wd, wr = :new_wr REMOVE lw
+        lw = :old_lw AND attribute_not_exists(wd) AND attribute_not_exists(wr)
         :new_wd = N("9")
-        :new_wh = S("record")
+        :new_wr = S("record")
         :old_lw = N("5")
     "#]]
     .assert_eq(&format!("{update}\n{condition}\n{}", shown(&values)));

@@ -79,7 +79,8 @@ fn judge(index: usize, message: Outgoing, sender: &UserId, now: Timestamp) -> Re
         to: message.to,
         kind: Kind::Message,
         at: now,
-        expires_at: Timestamp::from_secs(now.plus(lifetime).as_secs()),
+        // Rows expire at whole seconds; rounded up, since rounded down a message of one second might be gone at once.
+        expires_at: Timestamp::from_secs(now.plus(lifetime).as_millis().div_ceil(1000)),
         body: message.body,
     };
     // The longest form in which any device can receive it: from the unclaimed inbox.
@@ -148,8 +149,14 @@ mod tests {
     fn expiry_counts_from_acceptance() {
         let alice: UserId = "alice".parse().expect("a user");
         for (expires_in, secs) in [(None, MAX_EXPIRES_IN_SECS), (Some(1), 1), (Some(3600), 3600)] {
-            let job = judge(0, Outgoing { expires_in, ..message(NOW, "") }, &alice, NOW).expect("accepted");
-            assert_eq!(job.envelope.expires_at.as_secs(), NOW.as_secs() + secs);
+            for millis in [0, 1, 999] {
+                let now = Timestamp::from_millis(1_800_000_000_000 + millis);
+                let job = judge(0, Outgoing { expires_in, ..message(now, "") }, &alice, now).expect("accepted");
+                let lifetime = job.envelope.expires_at.since(now);
+                assert!(lifetime >= Duration::from_secs(secs), "{lifetime:?}");
+                assert!(lifetime < Duration::from_secs(secs + 1), "{lifetime:?}");
+                assert_eq!(job.envelope.expires_at.as_millis() % 1000, 0);
+            }
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Due {
     /// When.
     pub at: Timestamp,
     /// The id of the record that waits, by visibility, to push it.
-    pub holder: String,
+    pub record: String,
 }
 
 /// When an inbox's device was last woken, and whether a wake is due.
@@ -47,13 +47,13 @@ pub enum WakeStep {
 
 /// Decides for the record `record` at `now`.
 pub fn step(state: &WakeState, record: &str, interval: Duration, now: Timestamp) -> WakeStep {
-    let held_by_another = state.due.as_ref().is_some_and(|due| due.holder != record && now < due.at.plus(OVERDUE));
+    let held_by_another = state.due.as_ref().is_some_and(|due| due.record != record && now < due.at.plus(OVERDUE));
     if held_by_another {
         return WakeStep::Covered;
     }
     match state.last.map(|last| last.plus(interval)).filter(|next| *next > now) {
         Some(next) => {
-            let due = Some(Due { at: next, holder: record.to_owned() });
+            let due = Some(Due { at: next, record: record.to_owned() });
             WakeStep::Hold(WakeState { last: state.last, due }, next)
         }
         None => WakeStep::Push(WakeState { last: Some(now), due: None }),
@@ -87,13 +87,13 @@ mod tests {
 
     #[test]
     fn a_holder_that_comes_early_keeps_its_wait() {
-        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), holder: "me".to_owned() }) };
+        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), record: "me".to_owned() }) };
         assert_eq!(step(&state, "me", INTERVAL, at(29)), WakeStep::Hold(state.clone(), at(30)));
     }
 
     #[test]
     fn a_holder_that_never_comes_is_overtaken() {
-        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), holder: "lost".to_owned() }) };
+        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), record: "lost".to_owned() }) };
         assert_eq!(step(&state, "me", INTERVAL, at(629)), WakeStep::Covered);
         assert!(matches!(step(&state, "me", INTERVAL, at(630)), WakeStep::Push(_)));
     }

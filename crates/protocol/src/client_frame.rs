@@ -118,7 +118,7 @@ impl ClientFrame {
         let fields = Fields::read(text).map_err(|error| Rejected {
             nonce: None,
             code: Code::InvalidFrame,
-            detail: format!("a frame is one JSON object without duplicate keys: {error}"),
+            detail: format!("a frame is one JSON object without duplicate keys: {}", place(&error)),
         })?;
         let nonce = fields.nonce()?;
         let rejected = |code, detail: &str| Rejected { nonce: nonce.clone(), code, detail: detail.to_owned() };
@@ -286,12 +286,13 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
     if !raw.get().starts_with('{') {
         return refusal(None, Code::InvalidMessage, "a message is a JSON object");
     }
-    let fields = Fields::read(raw.get()).map_err(|error| format!("message {index}: {error}"))?;
+    let fields = Fields::read(raw.get()).map_err(|error| format!("message {index} has a key twice: {}", place(&error)))?;
     let text: Option<String> = fields.typed("id").ok().flatten().filter(|id: &String| id.len() <= MAX_ECHOED_ID_BYTES);
     let Some(id) = text.as_deref().and_then(|id| id.parse::<MessageId>().ok()) else {
         return refusal(text, Code::InvalidId, "`id` is a hyphenated UUID of version 7, made by the client");
     };
-    let Some(to) = fields.get("to").and_then(read_recipient) else {
+    let to = fields.get("to").map_or(Ok(None), read_recipient);
+    let Some(to) = to.map_err(|error| format!("`to` of message {index} has a key twice: {}", place(&error)))? else {
         return refusal(text, Code::InvalidRecipient, "`to` is {\"user\": U} or {\"group\": G}");
     };
     let Some(body) = fields.get("body") else {
@@ -314,9 +315,17 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
 /// An id that is no id is echoed up to this size, so that the client can tell which message was meant.
 const MAX_ECHOED_ID_BYTES: usize = 64;
 
-/// Reads `{"user": U}` or `{"group": G}`: exactly one of the two and nothing beside it.
-fn read_recipient(raw: &RawValue) -> Option<Recipient> {
-    serde_json::from_str(raw.get()).ok()
+/// Reads `{"user": U}` or `{"group": G}`: exactly one of the two and nothing beside it. A duplicate key spoils the frame.
+fn read_recipient(raw: &RawValue) -> Result<Option<Recipient>, serde_json::Error> {
+    if raw.get().starts_with('{') {
+        Fields::read(raw.get())?;
+    }
+    Ok(serde_json::from_str(raw.get()).ok())
+}
+
+/// Where a text is not what it should be. serde's own words would quote the text, of any length and with any body in it.
+fn place(error: &serde_json::Error) -> String {
+    format!("see line {} column {}", error.line(), error.column())
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ fn a_bad_message_has_a_code() {
         (format!(r#"{{"id":"{ID}","to":{{"user":"b#b"}},"body":1}}"#), Code::InvalidRecipient),
         (format!(r#"{{"id":"{ID}","to":{{"user":"b","group":"g"}},"body":1}}"#), Code::InvalidRecipient),
         (format!(r#"{{"id":"{ID}","to":{{}},"body":1}}"#), Code::InvalidRecipient),
+        (format!(r#"{{"id":"{ID}","to":{{"user":"b","user":"b"}},"body":1}}"#), Code::InvalidFrame),
         (format!(r#"{{"id":"{ID}","to":{{"user":"bob"}}}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"ephemeral":1}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":-1}}"#), Code::InvalidMessage),
@@ -109,6 +110,22 @@ fn a_bad_frame_has_a_code() {
     }
     for frame in [r#"{"action":"sync","after":"x"}"#, r#"{"action":"sync","after":7}"#] {
         assert_eq!(rejection_of(frame), Code::InvalidCursor, "{frame}");
+    }
+}
+
+#[test]
+fn a_rejection_is_short_and_quotes_nothing() {
+    let secret = "\u{200b}secret".repeat(10_000);
+    for frame in [
+        format!(r#""{secret}""#),
+        format!(r#"{{"{secret}":1,"{secret}":2}}"#),
+        format!(r#"{{"action":"{secret}"}}"#),
+        format!(r#"{{"action":"send","messages":[{{"{secret}":1,"{secret}":2}}]}}"#),
+        format!(r#"{{"action":"sync","after":"{secret}"}}"#),
+        format!(r#"{{"action":"ping","nonce":"{secret}"}}"#),
+    ] {
+        let rejected = ClientFrame::parse(&frame).expect_err("rejected");
+        assert!(rejected.detail.len() < 200 && !rejected.detail.contains("secret"), "{}", rejected.detail);
     }
 }
 

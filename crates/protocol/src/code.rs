@@ -32,4 +32,7 @@ pub enum Code {
     InvalidRef,
     /// Another connection of the same device took over. Do not reconnect.
     Displaced,
+    /// What a later version has a word for. The server never says it.
+    #[serde(other)]
+    Unknown,
 }

@@ -29,6 +29,9 @@ pub enum Kind {
     /// What a user wrote.
     #[default]
     Message,
+    /// What a later version has a word for. It is acked like anything else.
+    #[serde(other)]
+    Unknown,
 }
 
 /// One envelope as a device receives it.

@@ -228,7 +228,7 @@ async fn connections_end(directory: &impl Directory) {
 
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {
     directory.register(&address("dan", "phone"), &connection("c1", 0), NOW).await.expect("an outcome");
-    let due = Due { at: NOW.plus(Duration::from_secs(30)), holder: "record".to_owned() };
+    let due = Due { at: NOW.plus(Duration::from_secs(30)), record: "record".to_owned() };
     let states = [
         WakeState::default(),
         WakeState { last: Some(NOW), due: None },
