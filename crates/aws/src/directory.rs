@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue};
 use delivery::{Address, Connection, ConnectionId, Device, Directory, Failure, Holder, Registration, WakeState};
 use protocol::{Timestamp, UserId};
 
 use crate::dynamo::{capacity, is_condition_failure};
 use crate::failure::{failure, refused};
-use crate::keys::{self, Item, number, text};
+use crate::keys::{self, Item};
 use crate::meter::{Meter, Unit};
 
 /// A device that was not seen for this long is forgotten, and its inbox stops growing.
@@ -36,6 +37,17 @@ impl DynamoDirectory {
     fn count(&self, operation: &'static str, unit: Unit, consumed: Option<&ConsumedCapacity>) {
         self.meter.count("dynamodb", operation, unit, capacity(consumed.map_or(&[], std::slice::from_ref)));
     }
+
+    fn update(&self, key: Item, update: keys::Update) -> UpdateItemFluentBuilder {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .update_expression(update.update)
+            .condition_expression(update.condition)
+            .set_expression_attribute_values(Some(update.values))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+    }
 }
 
 fn device_key(address: &Address) -> Item {
@@ -49,22 +61,11 @@ impl Directory for DynamoDirectory {
         connection: &Connection,
         now: Timestamp,
     ) -> Result<Registration, Failure> {
+        let update = keys::register_update(connection, now, now.plus(DEVICE_LIFETIME));
         let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(device_key(address)))
-            .update_expression("SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl")
-            // The same connection again is a repeated event, and one past its end is nobody's.
-            .condition_expression("attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c")
-            .expression_attribute_names("#ttl", keys::TTL)
-            .expression_attribute_values(":c", text(connection.id.as_str()))
-            .expression_attribute_values(":ca", number(connection.connected_at.as_millis()))
-            .expression_attribute_values(":cx", number(connection.ends_at().as_millis()))
-            .expression_attribute_values(":now", number(now.as_millis()))
-            .expression_attribute_values(":ttl", number(now.plus(DEVICE_LIFETIME).as_secs()))
+            .update(device_key(address), update)
+            .expression_attribute_names(keys::TTL_NAME, keys::TTL)
             .return_values(ReturnValue::UpdatedOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;
         match outcome {
@@ -80,17 +81,7 @@ impl Directory for DynamoDirectory {
     }
 
     async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(device_key(address)))
-            .update_expression("REMOVE c, ca, cx")
-            .condition_expression("c = :c")
-            .expression_attribute_values(":c", text(connection.as_str()))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
+        let outcome = self.update(device_key(address), keys::unregister_update(connection)).send().await;
         match outcome {
             Ok(output) => {
                 self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
@@ -123,7 +114,9 @@ impl Directory for DynamoDirectory {
             for item in output.items().iter().filter(|item| !keys::is_expired(item, now)) {
                 match keys::device(item, now) {
                     Ok(device) => devices.push(device),
-                    Err(error) => tracing::error!(%error, "a device is unreadable and is skipped"),
+                    Err(error) => {
+                        tracing::error!(metric = "directory.unreadable", %error, "a device is unreadable and is skipped")
+                    }
                 }
             }
             start = output.last_evaluated_key().filter(|key| !key.is_empty()).cloned();
@@ -162,27 +155,13 @@ impl Directory for DynamoDirectory {
         after: &WakeState,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let keys::Update { mut update, mut condition, values } = keys::wake_update(before, after);
-        let call = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::holder_key(user, holder)))
-            .set_expression_attribute_values(Some(values))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let update = keys::wake_update(holder, before, after, now.plus(UNCLAIMED_WAKE_LIFETIME));
+        let call = self.update(keys::holder_key(user, holder), update);
         let call = match holder {
-            // Never re-creates a device that was forgotten meanwhile.
-            Holder::Device(_) => {
-                condition.push_str(" AND attribute_exists(pk)");
-                call
-            }
-            Holder::Unclaimed => {
-                update = format!("SET #ttl = :ttl, {}", update.strip_prefix("SET ").unwrap_or(&update));
-                call.expression_attribute_names("#ttl", keys::TTL)
-                    .expression_attribute_values(":ttl", number(now.plus(UNCLAIMED_WAKE_LIFETIME).as_secs()))
-            }
+            Holder::Device(_) => call,
+            Holder::Unclaimed => call.expression_attribute_names(keys::TTL_NAME, keys::TTL),
         };
-        match call.update_expression(update).condition_expression(condition).send().await {
+        match call.send().await {
             Ok(output) => {
                 self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(true)

@@ -4,21 +4,11 @@ use std::error::Error;
 
 use delivery::Failure;
 
-/// A failure of `operation` with the text of `error` and of every error behind it.
+/// A failure of `operation` with its causes.
 ///
 /// Not by the SDK's `DisplayErrorContext`: that appends a dump of the raw response, which may hold a body.
 pub(crate) fn failure(operation: &'static str, error: &dyn Error) -> Failure {
-    let mut cause = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let text = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !cause.ends_with(&text) {
-            cause = format!("{cause}: {text}");
-        }
-        source = error.source();
-    }
-    Failure { operation, cause }
+    Failure::new(operation, error)
 }
 
 /// One entry of a batch that was answered but not done.

@@ -131,7 +131,7 @@ impl DynamoInbox {
                 Some(Ok(row)) if row.envelope.is_expired(now) => Lookup::Missing,
                 Some(Ok(row)) => Lookup::Found(row),
                 Some(Err(error)) => {
-                    tracing::error!(%error, "an envelope is unreadable and is skipped");
+                    tracing::error!(metric = "inbox.unreadable", %error, "an envelope is unreadable and is skipped");
                     Lookup::Unreadable
                 }
                 None if left.contains(&identity) => Lookup::Unprocessed,
@@ -154,6 +154,8 @@ impl DynamoInbox {
         let condition = after.map(|after| format!(" AND {}", keys::after_condition(after, shelf))).unwrap_or_default();
         let mut rows = Vec::new();
         let mut start: Option<Item> = None;
+        // One more than asked for tells whether there are more.
+        let mut items = limit.saturating_add(1);
         loop {
             let query = self
                 .client
@@ -163,8 +165,7 @@ impl DynamoInbox {
                 .key_condition_expression(format!("pk = :pk{condition}"))
                 .expression_attribute_values(":pk", keys::inbox_pk(user, holder))
                 .set_exclusive_start_key(start)
-                // One more than asked for tells whether there are more.
-                .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
+                .limit(i32::try_from(items).unwrap_or(i32::MAX))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let query = match after {
                 Some(after) => query.expression_attribute_values(":after", AttributeValue::S(after.position())),
@@ -176,13 +177,17 @@ impl DynamoInbox {
                 match keys::row(user, holder, item) {
                     Ok(row) if row.envelope.is_expired(now) => {}
                     Ok(row) => rows.push(row),
-                    Err(error) => tracing::error!(%error, "an envelope is unreadable and is skipped"),
+                    Err(error) => {
+                        tracing::error!(metric = "inbox.unreadable", %error, "an envelope is unreadable and is skipped")
+                    }
                 }
             }
             start = output.last_evaluated_key().filter(|key| !key.is_empty()).cloned();
             if start.is_none() || !rows.is_empty() {
                 break;
             }
+            // Nothing but expired or unreadable rows: by as many at a time as a megabyte holds.
+            items = usize::MAX;
         }
         let stopped_at = start.is_some().then(|| rows.last().map(|row: &Row| row.key().reference())).flatten();
         Ok(ShelfPage { rows, stopped_at })
@@ -227,14 +232,15 @@ impl Inbox for DynamoInbox {
     }
 
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
+        let update = keys::undelivered_update();
         let outcome = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(keys::row_key(key)))
-            .update_expression(format!("SET {} = :true", keys::UNDELIVERED))
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
+            .update_expression(update.update)
+            .condition_expression(update.condition)
+            .set_expression_attribute_values(Some(update.values))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await;

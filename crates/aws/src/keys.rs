@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use delivery::{Connection, Device, Due, Envelope, Holder, Key, Row, WakeState};
+use delivery::{Connection, ConnectionId, Device, Due, Envelope, Holder, Key, Row, WakeState};
 use protocol::{Body, DeviceId, Kind, Recipient, Ref, Shelf, Timestamp, UserId};
 
 /// An item as the SDK has it.
@@ -31,9 +31,13 @@ pub(crate) const DEVICE_PREFIX: &str = "D#";
 const BODY: &str = "b";
 const ACCEPTED_AT: &str = "a";
 const TO: &str = "to";
-pub(crate) const UNDELIVERED: &str = "u";
-pub(crate) const CONNECTION: &str = "c";
-pub(crate) const CONNECTED_AT: &str = "ca";
+const UNDELIVERED: &str = "u";
+const CONNECTION: &str = "c";
+const CONNECTED_AT: &str = "ca";
+const CONNECTION_END: &str = "cx";
+const LAST_SEEN: &str = "ls";
+/// How expressions name [`TTL`], which is a reserved word.
+pub(crate) const TTL_NAME: &str = "#ttl";
 const LAST_WAKE: &str = "lw";
 const WAKE_DUE: &str = "wd";
 const WAKE_RECORD: &str = "wr";
@@ -181,8 +185,47 @@ pub struct Update {
     pub values: Item,
 }
 
-/// Replaces the wake state `before` by `after`, if it is still `before`.
-pub fn wake_update(before: &WakeState, after: &WakeState) -> Update {
+/// Registers a connection as its device's, unless a newer one is registered. The same connection again is a repeated event, and
+/// one past its end is nobody's. `ttl` is when the device will be forgotten.
+pub fn register_update(connection: &Connection, now: Timestamp, ttl: Timestamp) -> Update {
+    Update {
+        update: format!(
+            "SET {CONNECTION} = :c, {CONNECTED_AT} = :ca, {CONNECTION_END} = :cx, {LAST_SEEN} = :now, {TTL_NAME} = :ttl"
+        ),
+        condition: format!(
+            "attribute_not_exists({CONNECTION}) OR {CONNECTED_AT} < :ca OR {CONNECTION_END} <= :now OR {CONNECTION} = :c"
+        ),
+        values: Item::from([
+            (":c".to_owned(), text(connection.id.as_str())),
+            (":ca".to_owned(), number(connection.connected_at.as_millis())),
+            (":cx".to_owned(), number(connection.ends_at().as_millis())),
+            (":now".to_owned(), number(now.as_millis())),
+            (":ttl".to_owned(), number(ttl.as_secs())),
+        ]),
+    }
+}
+
+/// Forgets a connection if it is still the registered one.
+pub fn unregister_update(connection: &ConnectionId) -> Update {
+    Update {
+        update: format!("REMOVE {CONNECTION}, {CONNECTED_AT}, {CONNECTION_END}"),
+        condition: format!("{CONNECTION} = :c"),
+        values: Item::from([(":c".to_owned(), text(connection.as_str()))]),
+    }
+}
+
+/// Marks an envelope as undelivered, if it is still there.
+pub fn undelivered_update() -> Update {
+    Update {
+        update: format!("SET {UNDELIVERED} = :true"),
+        condition: format!("attribute_exists({PK})"),
+        values: Item::from([(":true".to_owned(), AttributeValue::Bool(true))]),
+    }
+}
+
+/// Replaces the wake state `before` by `after`, if it is still `before`. A device that was forgotten meanwhile is not re-created;
+/// the wakes of a user without one are an item of their own, forgotten at `ttl`.
+pub fn wake_update(holder: &Holder, before: &WakeState, after: &WakeState, ttl: Timestamp) -> Update {
     let columns = |state: &WakeState| {
         let due = state.due.as_ref();
         [
@@ -208,6 +251,13 @@ pub fn wake_update(before: &WakeState, after: &WakeState) -> Update {
             None => remove.push(name),
         }
     }
+    match holder {
+        Holder::Device(_) => conditions.push(format!("attribute_exists({PK})")),
+        Holder::Unclaimed => {
+            set.push(format!("{TTL_NAME} = :ttl"));
+            values.insert(":ttl".to_owned(), number(ttl.as_secs()));
+        }
+    }
     let mut update = Vec::new();
     if !set.is_empty() {
         update.push(format!("SET {}", set.join(", ")));
@@ -231,16 +281,6 @@ fn text_of<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, Unreadable
 fn number_of(item: &Item, name: &'static str) -> Result<u64, UnreadableItem> {
     let value = item.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok());
     value.ok_or(UnreadableItem(name))
-}
-
-/// Bytes that DynamoDB counts for an item: names, UTF-8 text, and about half a byte for each digit of a number.
-pub fn item_bytes(item: &Item) -> usize {
-    let value_bytes = |value: &AttributeValue| match value {
-        AttributeValue::S(text) => text.len(),
-        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
-        _ => 1,
-    };
-    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
 }
 
 #[cfg(test)]

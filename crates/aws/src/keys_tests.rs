@@ -5,6 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// Bytes that DynamoDB counts for an item: names, UTF-8 text, and about half a byte for each digit of a number.
+fn item_bytes(item: &Item) -> usize {
+    let value_bytes = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        _ => 1,
+    };
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
 const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
 
 fn row_of(user: &str, device: Option<&str>, body: &str) -> Row {
@@ -107,15 +117,56 @@ fn a_wake_state_is_replaced_only_if_it_is_the_same() {
     let before = WakeState { last: Some(Timestamp::from_millis(5)), due: None };
     let due = Due { at: Timestamp::from_millis(9), record: "record".to_owned() };
     let after = WakeState { last: None, due: Some(due) };
-    let Update { update, condition, values } = wake_update(&before, &after);
+    let phone = Holder::Device("phone".parse().expect("a device"));
     expect![[r#"
         SET wd = :new_wd, wr = :new_wr REMOVE lw
-        lw = :old_lw AND attribute_not_exists(wd) AND attribute_not_exists(wr)
+        lw = :old_lw AND attribute_not_exists(wd) AND attribute_not_exists(wr) AND attribute_exists(pk)
         :new_wd = N("9")
         :new_wr = S("record")
         :old_lw = N("5")
     "#]]
-    .assert_eq(&format!("{update}\n{condition}\n{}", shown(&values)));
+    .assert_eq(&update_shown(&wake_update(&phone, &before, &after, Timestamp::from_secs(77))));
+    expect![[r#"
+        SET lw = :new_lw, #ttl = :ttl REMOVE wd, wr
+        attribute_not_exists(lw) AND wd = :old_wd AND wr = :old_wr
+        :new_lw = N("5")
+        :old_wd = N("9")
+        :old_wr = S("record")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&wake_update(&Holder::Unclaimed, &after, &before, Timestamp::from_secs(77))));
+}
+
+fn update_shown(update: &Update) -> String {
+    format!("{}\n{}\n{}", update.update, update.condition, shown(&update.values))
+}
+
+#[test]
+fn a_device_is_registered_and_unregistered_conditionally() {
+    let connection = Connection { id: "c1".into(), connected_at: Timestamp::from_millis(1_755_500_000_123) };
+    let now = Timestamp::from_millis(1_755_500_000_456);
+    expect![[r#"
+        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl
+        attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c
+        :c = S("c1")
+        :ca = N("1755500000123")
+        :cx = N("1755507200123")
+        :now = N("1755500000456")
+        :ttl = N("1760684000")
+    "#]]
+    .assert_eq(&update_shown(&register_update(&connection, now, Timestamp::from_secs(1_760_684_000))));
+    expect![[r#"
+        REMOVE c, ca, cx
+        c = :c
+        :c = S("c1")
+    "#]]
+    .assert_eq(&update_shown(&unregister_update(&connection.id)));
+    expect![[r#"
+        SET u = :true
+        attribute_exists(pk)
+        :true = Bool(true)
+    "#]]
+    .assert_eq(&update_shown(&undelivered_update()));
 }
 
 proptest! {

@@ -20,11 +20,10 @@ pub fn awaits(pending: &[Pending], delay: Duration) -> Vec<Scheduled> {
         .collect()
 }
 
-/// The Drain that goes on after `page`; none if the page was the last.
-pub fn next(drain: &Drain, page: &Page) -> Option<Scheduled> {
-    let last = page.rows.last().filter(|_| page.more)?;
-    let after = Some(last.key().reference());
-    Some(Scheduled::now(Job::Drain(Drain { after, ..drain.clone() })))
+/// The Drain that goes on after `page`, which is not empty; none if it is. After the last page it finds nothing but the end.
+pub fn next(drain: &Drain, page: &Page) -> Option<Drain> {
+    let after = Some(page.rows.last()?.key().reference());
+    Some(Drain { after, ..drain.clone() })
 }
 
 /// What a row is to the device that it was posted to.

@@ -25,6 +25,24 @@ pub struct Failure {
     pub cause: String,
 }
 
+impl Failure {
+    /// A failure of `operation` with the text of `error` and of every error behind it, which many errors leave out of their
+    /// own.
+    pub fn new(operation: &'static str, error: &dyn std::error::Error) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let text = error.to_string();
+            // Wrappers often repeat what they wrap.
+            if !cause.ends_with(&text) {
+                cause = format!("{cause}: {text}");
+            }
+            source = error.source();
+        }
+        Self { operation, cause }
+    }
+}
+
 /// What an inbox read found under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {

@@ -13,6 +13,10 @@ use protocol::Timestamp;
 /// How long after its time a due wake is taken over by the next record. Longer than the longest back-off of the holder.
 pub const OVERDUE: Duration = Duration::from_secs(600);
 
+/// Longest interval that can be kept: a record waits by visibility, which SQS ends after 12 hours, and an hour leaves room for
+/// back-off.
+pub const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
+
 /// Most pending ids that one wake names.
 pub const MAX_IDS: usize = 256;
 
@@ -28,7 +32,7 @@ pub struct Due {
 /// When an inbox's device was last woken, and whether a wake is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WakeState {
-    /// When the last wake was started.
+    /// When the last wake was started; undone if nobody was woken after all.
     pub last: Option<Timestamp>,
     /// The next one.
     pub due: Option<Due>,
@@ -37,7 +41,7 @@ pub struct WakeState {
 /// What a record of the wake queue does next. Both states are to be written before it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WakeStep {
-    /// Write the state, read what is pending, push.
+    /// Write the state, read what is pending, push; write the state before again if that wakes nobody.
     Push(WakeState),
     /// Write the state and wait until then.
     Hold(WakeState, Timestamp),

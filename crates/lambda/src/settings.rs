@@ -50,9 +50,13 @@ impl Reader {
         }
     }
 
-    /// A duration in whole seconds that may be left out.
-    pub fn optional_secs(&mut self, name: &str) -> Option<Duration> {
-        self.optional(name).map(Duration::from_secs)
+    /// A duration in whole seconds, at most `longest`, that may be left out.
+    pub fn optional_secs(&mut self, name: &str, longest: Duration) -> Option<Duration> {
+        let duration = self.optional(name).map(Duration::from_secs)?;
+        if duration > longest {
+            self.problems.push(format!("{name} is more than {} seconds", longest.as_secs()));
+        }
+        Some(duration)
     }
 
     /// The settings that `build` makes, unless something was wrong.
@@ -90,8 +94,15 @@ mod tests {
     #[test]
     fn what_may_be_left_out_is() {
         let mut reader = reader(&[("WAIT", "30"), ("EMPTY", "")]);
-        assert_eq!(reader.optional_secs("WAIT"), Some(Duration::from_secs(30)));
+        assert_eq!(reader.optional_secs("WAIT", Duration::from_secs(30)), Some(Duration::from_secs(30)));
         assert_eq!(reader.optional::<u8>("EMPTY"), None);
         assert_eq!(reader.finish(Some(())), Ok(()));
+    }
+
+    #[test]
+    fn a_duration_has_a_limit() {
+        let mut reader = reader(&[("WAIT", "31")]);
+        let wait = reader.optional_secs("WAIT", Duration::from_secs(30));
+        assert_eq!(reader.finish(wait).expect_err("too long").to_string(), "settings: WAIT is more than 30 seconds");
     }
 }

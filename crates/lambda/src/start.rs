@@ -11,11 +11,23 @@ use tracing_subscriber::EnvFilter;
 
 use crate::error::HandlerError;
 
+/// Crates that write whole requests, events or frames at their finer levels: bodies and tokens would reach the log.
+const TALKATIVE: [&str; 6] =
+    ["aws_smithy_runtime", "aws_smithy_runtime_api", "lambda_runtime", "hyper", "tokio_tungstenite", "tungstenite"];
+
+/// What is logged: what `filter` says, but nothing that could hold a body or a token, whatever it says.
+pub fn without_bodies(filter: EnvFilter) -> EnvFilter {
+    TALKATIVE.iter().fold(filter, |filter, name| {
+        filter.add_directive(format!("{name}=info").parse().expect("a crate and a level are a directive"))
+    })
+}
+
 /// Starts JSON logs on standard output, at the level that Lambda's own `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` names, or `info`.
 pub fn telemetry() {
     let filter = EnvFilter::try_from_env("AWS_LAMBDA_LOG_LEVEL")
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = without_bodies(filter);
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -13,6 +13,7 @@ use crate::lock;
 struct State {
     frames: BTreeMap<ConnectionId, Vec<String>>,
     outcomes: BTreeMap<ConnectionId, PostOutcome>,
+    left: BTreeMap<ConnectionId, usize>,
     closed: Vec<ConnectionId>,
 }
 
@@ -27,7 +28,14 @@ pub struct MemoryConnections {
 impl MemoryConnections {
     /// From now on, posts to `connection` answer `outcome`, and arrive only if that is `Posted`.
     pub fn answer(&self, connection: impl Into<ConnectionId>, outcome: PostOutcome) {
-        lock(&self.state).outcomes.insert(connection.into(), outcome);
+        let (mut state, connection) = (lock(&self.state), connection.into());
+        state.left.remove(&connection);
+        state.outcomes.insert(connection, outcome);
+    }
+
+    /// The next `frames` posts to `connection` arrive; those after them answer `Unknown`.
+    pub fn fail_after(&self, connection: impl Into<ConnectionId>, frames: usize) {
+        lock(&self.state).left.insert(connection.into(), frames);
     }
 
     /// What has arrived since this was last asked.
@@ -57,6 +65,11 @@ impl Connections for MemoryConnections {
             return PostOutcome::Unknown;
         }
         let mut state = lock(&self.state);
+        match state.left.get_mut(connection) {
+            Some(0) => return PostOutcome::Unknown,
+            Some(left) => *left -= 1,
+            None => {}
+        }
         let outcome = state.outcomes.get(connection).copied().unwrap_or(PostOutcome::Posted);
         if outcome == PostOutcome::Posted {
             state.frames.entry(connection.clone()).or_default().push(frame.to_owned());

@@ -17,18 +17,37 @@ const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// How long the issuer has to answer. A client waits for `$connect` meanwhile.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// An issuer that could not be reached is left alone for this long; whoever needs a key meanwhile is told so at once.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A JWKS behind a URL.
 #[derive(Debug)]
 pub struct Jwks {
     url: String,
     http: reqwest::Client,
-    cached: Mutex<Option<Cached>>,
+    cached: Mutex<Cached>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Cached {
-    keys: JwkSet,
+    keys: Option<JwkSet>,
     fetched_at: Timestamp,
+    failed_at: Option<Timestamp>,
+}
+
+impl Cached {
+    /// Whether fetching is worth it, given whether the key was found among those that are kept.
+    fn wants_fetch(&self, found: bool, now: Timestamp) -> bool {
+        if self.failed_at.is_some_and(|failed_at| now.since(failed_at) < RETRY_INTERVAL) {
+            return false;
+        }
+        let age = now.since(self.fetched_at);
+        self.keys.is_none() || age >= if found { MAX_AGE } else { REFETCH_INTERVAL }
+    }
+
+    fn find(&self, kid: Option<&str>) -> Option<Jwk> {
+        self.keys.as_ref().and_then(|keys| find(keys, kid))
+    }
 }
 
 impl Jwks {
@@ -39,39 +58,38 @@ impl Jwks {
     pub fn new(url: String) -> Result<Self, reqwest::Error> {
         // The URL is the deployment's own setting; a proxy from the environment would only come between.
         let http = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build()?;
-        Ok(Self { url, http, cached: Mutex::new(None) })
+        Ok(Self { url, http, cached: Mutex::default() })
     }
 
-    /// The key named `kid`, or the only key if the token names none. `None` if the issuer has no such key.
+    /// The key named `kid`, or the only key if the token names none. `None` if the issuer has no such key. A key that is kept
+    /// outlives an outage of its issuer.
     ///
     /// # Errors
-    /// When the JWKS must be fetched and is out of reach.
+    /// When the key is not among those that are kept and the JWKS is out of reach.
     pub async fn key(&self, kid: Option<&str>, now: Timestamp) -> Result<Option<Jwk>, Failure> {
         // Held while fetching, so that a cold start under load fetches once.
         let mut cached = self.cached.lock().await;
-        if let Some(Cached { keys, fetched_at }) = &*cached {
-            let (age, found) = (now.since(*fetched_at), find(keys, kid));
-            if age < REFETCH_INTERVAL || (age < MAX_AGE && found.is_some()) {
-                return Ok(found);
+        let found = cached.find(kid);
+        if cached.wants_fetch(found.is_some(), now) {
+            match self.fetch().await {
+                Ok(keys) => *cached = Cached { keys: Some(keys), fetched_at: now, failed_at: None },
+                Err(failure) => {
+                    tracing::warn!(%failure, "the issuer's keys are out of reach");
+                    cached.failed_at = Some(now);
+                }
             }
         }
-        let keys = match (self.fetch().await, &*cached) {
-            (Ok(keys), _) => keys,
-            // A known key outlives an outage of its issuer.
-            (Err(failure), Some(Cached { keys, .. })) => return find(keys, kid).map(Some).ok_or(failure),
-            (Err(failure), None) => return Err(failure),
-        };
-        let found = find(&keys, kid);
-        *cached = Some(Cached { keys, fetched_at: now });
-        Ok(found)
+        match (cached.find(kid), cached.failed_at) {
+            (None, Some(_)) => {
+                Err(Failure { operation: "fetch the JWKS", cause: "the issuer is out of reach".to_owned() })
+            }
+            (found, _) => Ok(found),
+        }
     }
 
     async fn fetch(&self) -> Result<JwkSet, Failure> {
         let response = async { self.http.get(&self.url).send().await?.error_for_status()?.json().await };
-        response.await.map_err(|error: reqwest::Error| {
-            let cause = error.without_url();
-            Failure { operation: "fetch the JWKS", cause: cause.to_string() }
-        })
+        response.await.map_err(|error: reqwest::Error| Failure::new("fetch the JWKS", &error.without_url()))
     }
 }
 

@@ -9,7 +9,6 @@ pub mod token;
 
 use delivery::drain::DELAY;
 use delivery::{Connection, Connections, Directory, Drain, Invocation, Job, Queue, Registration, Scheduled};
-use futures::future::join;
 use lambda::HandlerError;
 use lambda::websocket::{CONTEXT_DEVICE, CONTEXT_USER, Inbound, inbound, response};
 use protocol::{Code, DeviceId, ServerFrame};
@@ -91,12 +90,12 @@ impl<D: Directory, Q: Queue, C: Connections> Connect<D, Q, C> {
             }),
             delay: DELAY,
         };
-        let (sent, ()) = join(self.queue.send(&[drain]), self.displace(displaced)).await;
-        if let Some(failure) = sent.into_iter().find_map(Result::err) {
+        if let Some(failure) = self.queue.send(&[drain]).await.into_iter().find_map(Result::err) {
             // Without a Drain the connection must not open, so it must not stay registered either.
             self.directory.unregister(&address, &inbound.connection.id).await?;
             return Err(failure.into());
         }
+        self.displace(displaced).await;
         Ok(response(200, None))
     }
 

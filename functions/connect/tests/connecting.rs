@@ -84,6 +84,16 @@ async fn a_connection_without_a_drain_does_not_open() {
 }
 
 #[tokio::test]
+async fn nobody_is_displaced_by_a_connection_that_does_not_open() {
+    let stage = Stage::new();
+    assert_eq!(stage.event("$connect", &stage.connection("c1")).await.expect("a status"), 200);
+    stage.clock.advance(Duration::from_secs(1));
+    stage.function.queue.ledger.fail_next("send", 1);
+    assert!(stage.event("$connect", &stage.connection("c2")).await.is_err());
+    assert!(stage.function.connections.take_frames("c1").is_empty());
+}
+
+#[tokio::test]
 async fn a_connection_without_a_device_is_refused() {
     let stage = Stage::new();
     let mut event = events::websocket("$connect", &phone(), &stage.connection("c1"), None);

@@ -1,12 +1,15 @@
 //! Await: attempts again what was posted and is still unacked, or hands it over when its device is absent or the attempts are used up. It
 //! exists only after the puts, so here a missing row means acked or expired.
 
+use std::collections::BTreeMap;
+
 use delivery::attempt::{AfterPost, Step, after_post, had_its_chance, step};
 use delivery::{
     Await, Connection, ConnectionId, Connections, Device, Directory, Inbox, Invocation, Key, Lookup, OfflineTopic,
     Pending, Queue, Reason, Row,
 };
 use lambda::Verdict;
+use protocol::DeviceId;
 
 use crate::hand_over::Undelivered;
 use crate::posting::Posting;
@@ -52,22 +55,23 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
 
     /// What is still in the inbox, and whether something could not be read.
     async fn unacked(&self, job: &Await, invocation: Invocation) -> Result<(Vec<(Pending, Row)>, bool), String> {
-        let mut pending = job.pending.clone();
-        let mut keys: Vec<Key> = Vec::with_capacity(pending.len());
-        pending.retain(|one| {
-            let new = !keys.contains(&one.key());
-            if new {
-                keys.push(one.key());
-            }
-            new
-        });
+        let pending: BTreeMap<(Key, DeviceId), Pending> =
+            job.pending.iter().map(|one| ((one.key(), one.device.clone()), one.clone())).collect();
+        // Two devices may await one unclaimed envelope.
+        let mut keys: Vec<Key> = pending.keys().map(|(key, _)| key.clone()).collect();
+        keys.dedup();
         let found = self.inbox.get(&keys, invocation.now).await.map_err(|failure| failure.to_string())?;
         let unprocessed = found.contains(&Lookup::Unprocessed);
-        let rows = pending.into_iter().zip(found).filter_map(|(pending, lookup)| match lookup {
-            Lookup::Found(row) => Some((pending, row)),
-            Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => None,
-        });
-        Ok((rows.collect(), unprocessed))
+        let rows: BTreeMap<Key, Row> = keys
+            .into_iter()
+            .zip(found)
+            .filter_map(|(key, lookup)| match lookup {
+                Lookup::Found(row) => Some((key, row)),
+                Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => None,
+            })
+            .collect();
+        let unacked = pending.into_iter().filter_map(|((key, _), one)| Some((one, rows.get(&key)?.clone())));
+        Ok((unacked.collect(), unprocessed))
     }
 
     /// Posts once more. Who is gone is looked for again, once, and posted to or taken for absent. Answers whether anything is

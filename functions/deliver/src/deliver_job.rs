@@ -129,7 +129,8 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
 
     /// Posts to who seemed absent at first and is connected after all.
     async fn post_returned(&self, mut returned: Vec<Owed>, looks: &Looks, progress: &mut Progress, now: Timestamp) {
-        // A row that was put with the mark was not handed over after all: the Await must be free to do so.
+        // A row that was put with the mark was not handed over after all: the Await must be free to do so. Putting it again may
+        // bring back what the new connection's Drain has posted and the device has acked since: a duplicate, which it acks again.
         let (marked, unmarked): (Vec<Owed>, Vec<Owed>) = returned.into_iter().partition(|owed| owed.row.undelivered);
         let cleared =
             marked.into_iter().map(|owed| Owed { row: Row { undelivered: false, ..owed.row }, ..owed }).collect();

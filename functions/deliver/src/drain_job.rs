@@ -3,7 +3,8 @@
 use delivery::attempt::is_opening;
 use delivery::drain::{DELAY, PAGE, awaits, next, pending};
 use delivery::{
-    Connection, Connections, Directory, Drain, Inbox, Invocation, OfflineTopic, Pending, PostOutcome, Queue, Scheduled,
+    Connection, Connections, Directory, Drain, Inbox, Invocation, Job, OfflineTopic, Pending, PostOutcome, Queue,
+    Scheduled,
 };
 use lambda::Verdict;
 use protocol::ServerFrame;
@@ -44,20 +45,29 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
             .map(|(row, _)| pending(job, row))
             .collect();
         let mut scheduled: Vec<Scheduled> = awaits(&posted, self.waits.first(&mut invocation.rng()));
-        scheduled.extend(next(job, &page));
-        let sent = if scheduled.is_empty() { Vec::new() } else { self.queue.send(&scheduled).await };
-        if let Some(failure) = sent.into_iter().find_map(Result::err) {
-            return Err(failure.to_string());
+        if page.more {
+            scheduled.extend(next(job, &page).map(|next| Scheduled::now(Job::Drain(next))));
         }
+        self.queue_all(&scheduled).await?;
         if page.more {
             return Ok(Verdict::Done);
         }
         let drained = ServerFrame::Drained { reconnect_by: connection.ends_at() }.render();
         let outcome = self.connections.post(&connection.id, &drained).await;
         if outcome == PostOutcome::Unknown {
-            return Err("the end of the backlog could not be posted".to_owned());
+            let Some(rest) = next(job, &page) else {
+                return Err("the end of the backlog could not be posted".to_owned());
+            };
+            // Only the end is left to say, so that is all that comes again.
+            self.queue_all(&[Scheduled { job: Job::Drain(rest), delay: DELAY }]).await?;
+            return Ok(Verdict::Done);
         }
         Ok(self.interrupted(job, &connection, &[outcome], invocation).await.unwrap_or(Verdict::Done))
+    }
+
+    async fn queue_all(&self, scheduled: &[Scheduled]) -> Result<(), String> {
+        let sent = if scheduled.is_empty() { Vec::new() } else { self.queue.send(scheduled).await };
+        sent.into_iter().collect::<Result<(), _>>().map_err(|failure| failure.to_string())
     }
 
     /// What ends a Drain early: the connection is not open yet (it comes again), is gone (whoever comes next is drained), or may

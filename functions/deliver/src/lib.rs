@@ -14,7 +14,7 @@ mod settings;
 use std::collections::HashMap;
 
 use delivery::{Connections, Device, Directory, Inbox, Invocation, Job, OfflineTopic, Queue, Waits};
-use futures::future::{join, join_all};
+use futures::future::{join_all, join3};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
 use protocol::{Timestamp, UserId};
@@ -48,31 +48,32 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
     /// # Errors
     /// [`HandlerError::WrongShape`] when the event is no SQS batch. Nothing else fails a batch as a whole.
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
-        let (mut delivers, mut others, mut verdicts) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut delivers, mut awaits, mut drains, mut verdicts) = (vec![], vec![], vec![], vec![]);
         for record in records(event)? {
             match Job::decode(&record.body) {
                 Ok(Job::Deliver(job)) => delivers.push((record, job)),
-                Ok(job) => others.push((record, job)),
+                Ok(Job::Await(job)) => awaits.push((record, job)),
+                Ok(Job::Drain(job)) => drains.push((record, job)),
                 Err(unreadable) => verdicts.push((record, Verdict::Reject(unreadable.to_string()))),
             }
         }
         // Delivers share queries, puts and frames; every other record stands alone.
         let (records, jobs): (Vec<Record>, Vec<_>) = delivers.into_iter().unzip();
-        let alone = join_all(others.into_iter().map(|(record, job)| self.alone(record, job, invocation)));
-        let (delivered, alone) = join(self.deliver(&jobs, invocation), alone).await;
+        let awaits = awaits.into_iter().map(|(record, job)| async move {
+            let verdict = self.await_acks(&job, record.receive_count, invocation).await;
+            (record, verdict)
+        });
+        let drains = drains.into_iter().map(|(record, job)| async move {
+            let verdict = self.drain(&job, invocation).await;
+            (record, verdict)
+        });
+        let (delivered, awaited, drained) =
+            join3(self.deliver(&jobs, invocation), join_all(awaits), join_all(drains)).await;
         verdicts.extend(records.into_iter().zip(delivered));
-        verdicts.extend(alone);
+        verdicts.extend(awaited);
+        verdicts.extend(drained);
         let response = settle(&self.queue, verdicts, invocation).await;
         Ok(serde_json::to_value(response).expect("a list of ids is always JSON"))
-    }
-
-    async fn alone(&self, record: Record, job: Job, invocation: Invocation) -> (Record, Verdict) {
-        let verdict = match &job {
-            Job::Deliver(job) => self.deliver(std::slice::from_ref(job), invocation).await.remove(0),
-            Job::Await(job) => self.await_acks(job, record.receive_count, invocation).await,
-            Job::Drain(job) => self.drain(job, invocation).await,
-        };
-        (record, verdict)
     }
 
     /// Reads the devices of each of `users` once, at the same time.

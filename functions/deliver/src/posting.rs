@@ -2,12 +2,18 @@
 //! decided in `delivery::attempt`.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use delivery::{Address, Connection, ConnectionId, Connections, Directory, Pending, PostOutcome, Row};
 use futures::future::{join, join_all};
 use protocol::{Delivery, DeviceId, pack};
+use tokio::time::{Instant, timeout_at};
 
 use crate::Deliver;
+
+/// Longest time for the frames of one connection; what is left of them then is left to the Await. The function has 10 s for a
+/// whole batch, and one silent connection must not take its neighbours with it.
+const BUDGET: Duration = Duration::from_secs(4);
 
 /// One envelope on its way to one connection.
 #[derive(Debug)]
@@ -51,16 +57,23 @@ impl<I: Sync, D: Directory, Q: Sync, C: Connections, O: Sync> Deliver<I, D, Q, C
     }
 
     async fn post_to(&self, connection: &ConnectionId, deliveries: &[Delivery]) -> Vec<PostOutcome> {
+        let deadline = Instant::now() + BUDGET;
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for (frame, count) in pack(deliveries) {
-            // Once gone, a connection stays gone: the frames that are left are not worth their calls.
             let outcome = match outcomes.last() {
-                Some(PostOutcome::Gone) => PostOutcome::Gone,
-                _ => self.connections.post(connection, &frame).await,
+                // Where one frame failed, the frames after it are not worth their calls, and would overtake it.
+                Some(failed @ (PostOutcome::Gone | PostOutcome::Unknown)) => *failed,
+                _ => timeout_at(deadline, self.connections.post(connection, &frame))
+                    .await
+                    .unwrap_or(PostOutcome::Unknown),
             };
             match outcome {
-                PostOutcome::TooLarge => tracing::error!(envelopes = count, "a frame was too large to post"),
-                PostOutcome::Forbidden => tracing::error!("this function may not post to connections"),
+                PostOutcome::TooLarge => {
+                    tracing::error!(metric = "post.too_large", count, "a frame was too large to post");
+                }
+                PostOutcome::Forbidden => {
+                    tracing::error!(metric = "post.forbidden", count, "this function may not post to connections");
+                }
                 PostOutcome::Posted | PostOutcome::Gone | PostOutcome::Unknown => {}
             }
             outcomes.extend(std::iter::repeat_n(outcome, count));

@@ -72,7 +72,16 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             }
             return match decision {
                 WakeStep::Hold(_, until) => Ok(Verdict::Wait(whole_seconds(until.since(now)))),
-                _ => self.push(hand_over, now).await,
+                WakeStep::Covered => Ok(Verdict::Done),
+                WakeStep::Push(started) => {
+                    let pushed = self.push(hand_over, now).await;
+                    if pushed != Ok(true) {
+                        // Nobody was woken, so the interval must not hold up the next try.
+                        let undone = self.directory.replace_wake_state(user, &holder, &started, &state, now).await;
+                        undone.map_err(|failure| failure.to_string())?;
+                    }
+                    pushed.map(|_| Verdict::Done)
+                }
             };
         }
         Err("the wake state kept changing".to_owned())
@@ -87,13 +96,13 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
-    /// Pushes one wake for everything that is pending by now.
-    async fn push(&self, hand_over: &HandOver, now: Timestamp) -> Result<Verdict, String> {
+    /// Pushes one wake for everything that is pending by now. Answers whether anything was.
+    async fn push(&self, hand_over: &HandOver, now: Timestamp) -> Result<bool, String> {
         let device = hand_over.device.as_ref();
         let page = self.inbox.page(&hand_over.user, device, None, MAX_IDS, now).await;
         let rows = page.map_err(|failure| failure.to_string())?.rows;
         if rows.is_empty() {
-            return Ok(Verdict::Done);
+            return Ok(false);
         }
         let mut ids: Vec<_> = rows.iter().map(|row| row.envelope.id).collect();
         ids.dedup();
@@ -105,7 +114,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             at: now,
         };
         self.gateway.push(&wake).await.map_err(|failure| failure.to_string())?;
-        Ok(Verdict::Done)
+        Ok(true)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use delivery::wake::MAX_INTERVAL;
 use lambda::settings::{InvalidSettings, Reader};
 
 use crate::webhook::Secret;
@@ -20,7 +21,7 @@ pub struct Settings {
     pub wake_queue_url: String,
     /// `VARTALAP_WAKE_DEAD_LETTER_QUEUE_URL`.
     pub dead_letter_queue_url: String,
-    /// `VARTALAP_WAKE_INTERVAL`, in seconds; 30 when left out.
+    /// `VARTALAP_WAKE_INTERVAL`, in seconds, at most 3,600; 30 when left out.
     pub interval: Duration,
     /// `VARTALAP_WEBHOOK_URL` and `VARTALAP_WEBHOOK_SECRET`; both or neither.
     pub webhook: Option<(reqwest::Url, Secret)>,
@@ -36,7 +37,7 @@ impl Settings {
         let inbox_table = from.required("VARTALAP_INBOX_TABLE");
         let wake_queue_url = from.required("VARTALAP_WAKE_QUEUE_URL");
         let dead_letter_queue_url = from.required("VARTALAP_WAKE_DEAD_LETTER_QUEUE_URL");
-        let interval = from.optional_secs("VARTALAP_WAKE_INTERVAL").unwrap_or(WAKE_INTERVAL);
+        let interval = from.optional_secs("VARTALAP_WAKE_INTERVAL", MAX_INTERVAL).unwrap_or(WAKE_INTERVAL);
         let url = from.optional("VARTALAP_WEBHOOK_URL");
         let secret = if url.is_some() { from.required("VARTALAP_WEBHOOK_SECRET") } else { None };
         let settings = || {

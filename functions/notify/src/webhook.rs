@@ -66,9 +66,9 @@ impl Webhook {
 
 impl PushGateway for Webhook {
     async fn push(&self, wake: &Wake) -> Result<(), Failure> {
-        let failure = |cause: String| Failure { operation: "post a wake to the webhook", cause };
+        const OPERATION: &str = "post a wake to the webhook";
         let body = serde_json::to_string(wake).expect("a wake of strings and numbers is always JSON");
-        // The same wake posted twice has the same id, so that the other side can tell.
+        // A wake that is tried again is decided again, at another time and perhaps for more, so it has another id.
         let device = wake.device.as_ref().map_or("*", |device| device.as_str());
         let id = format!("{}#{}#{}", wake.user, device, wake.at.as_millis());
         let timestamp = wake.at.as_secs();
@@ -83,20 +83,13 @@ impl PushGateway for Webhook {
             .body(body)
             .send()
             .await
-            .map_err(|error| failure(causes(&error)))?;
-        if response.status().is_success() { Ok(()) } else { Err(failure(format!("it answered {}", response.status()))) }
+            .map_err(|error| Failure::new(OPERATION, &error.without_url()))?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(Failure { operation: OPERATION, cause: format!("it answered {}", response.status()) })
+        }
     }
-}
-
-/// An error with the errors behind it, which `reqwest` leaves out of its text.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 /// The webhook if one is configured. Without one, wakes are decided and counted but reach nobody.

@@ -156,9 +156,23 @@ async fn a_push_that_failed_comes_again() {
     let stage = Stage::new().await;
     stage.hand_over(1, own()).await;
     stage.function.gateway.ledger.fail_next("push", 2);
-    stage.run_for(120).await;
-    assert_eq!(stage.wakes().len(), 1);
+    stage.run_for(10).await;
+    assert_eq!(stage.wakes().len(), 1, "after its back-off, not after the interval");
     assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_wake_of_nothing_holds_up_no_later_one() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.function.inbox.ledger.fail_next("get", 1);
+    stage.settle().await;
+    stage.ack_all().await;
+    stage.run_for(5).await;
+    assert!(stage.wakes().is_empty());
+    stage.hand_over(2, own()).await;
+    stage.run_for(1).await;
+    assert_eq!(stage.wakes().len(), 1);
 }
 
 #[tokio::test]

@@ -192,3 +192,21 @@ async fn an_outage_of_an_hour_dead_letters_nothing() {
     assert_eq!(receives, 0);
     assert!(stage.function.directory.ledger.calls("devices") < 30, "far below the 200 receives of the redrive policy");
 }
+
+#[tokio::test]
+async fn two_devices_that_await_one_unclaimed_envelope_are_both_attempted_again() {
+    let stage = Stage::new();
+    stage.send(1, "bob").await;
+    stage.settle().await;
+    stage.connect("bob", "phone", "c1").await;
+    stage.connect("bob", "tablet", "c2").await;
+    let reference = stage.rows()[0].key().reference();
+    let pending = ["phone", "tablet"].map(|device| Pending {
+        user: user("bob"),
+        device: address("bob", device).device,
+        reference: reference.clone(),
+    });
+    stage.enqueue(Job::Await(Await { pending: pending.to_vec() })).await;
+    stage.step().await;
+    assert_eq!((stage.deliveries("c1").len(), stage.deliveries("c2").len()), (1, 1));
+}

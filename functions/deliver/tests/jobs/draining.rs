@@ -154,3 +154,39 @@ async fn an_unreadable_row_blocks_nobody() {
     stage.settle().await;
     assert_eq!(stage.deliveries("c1").iter().map(|one| one.id).collect::<Vec<_>>(), [ids[0], ids[2]]);
 }
+
+#[tokio::test]
+async fn when_only_the_end_could_not_be_said_only_the_end_comes_again() {
+    let stage = Stage::new();
+    stage.absent("bob", "phone").await;
+    stage.send(1, "bob").await;
+    stage.settle().await;
+    stage.connect("bob", "phone", "c1").await;
+    stage.enqueue_drain("bob", "phone", "c1").await;
+    stage.function.connections.fail_after("c1", 1);
+    stage.step().await;
+    let frames = stage.function.connections.take_frames("c1");
+    assert_eq!((frames.len(), drained(&frames)), (1, 0));
+    stage.function.connections.answer("c1", PostOutcome::Posted);
+    stage.run_for(secs(2)).await;
+    let frames = stage.function.connections.take_frames("c1");
+    assert_eq!((frames.len(), drained(&frames)), (1, 1));
+    assert_eq!(stage.function.queue.len(), 1, "one Await, not two");
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_answer_is_not_asked_again_for_the_same_page() {
+    let stage = Stage::new();
+    stage.absent("bob", "phone").await;
+    for n in 0..10 {
+        let envelope = stage.envelope(n, "bob", &"x".repeat(20_000));
+        stage.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user("bob"), ephemeral: false })).await;
+    }
+    stage.settle().await;
+    stage.connect("bob", "phone", "c1").await;
+    stage.function.connections.answer("c1", PostOutcome::Unknown);
+    stage.enqueue_drain("bob", "phone", "c1").await;
+    stage.step().await;
+    assert_eq!(stage.function.connections.ledger.calls("post"), 2, "one frame, and the end");
+    assert!(stage.function.queue.jobs().iter().any(|job| matches!(job, Job::Await(_))), "it may have arrived");
+}
