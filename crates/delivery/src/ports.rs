@@ -1,5 +1,5 @@
 //! What the domain needs of the world, in its own words. Each port has an in-memory implementation in `testkit` and a real
-//! one in `aws` or `local`, and one contract suite for both.
+//! one in `aws` or `local`; inbox, directory and queue have one contract suite for both.
 //!
 //! Expected events (gone, missing, lost a race) are outcomes; a [`Failure`] is the infrastructure's, ends no record, and
 //! is retried by whoever holds the record. All methods may be called again with the same arguments.
@@ -77,7 +77,7 @@ pub trait Inbox: Send + Sync {
     fn get(&self, keys: &[Key], now: Timestamp) -> impl Future<Output = Result<Vec<Lookup>, Failure>> + Send;
 
     /// Reads the newest state of up to `limit` envelopes (or about 1 MB) after `after`, oldest first: the device's own merged with the
-    /// user's unclaimed ones, or only the latter if no device is named. Unreadable rows are skipped and counted.
+    /// user's unclaimed ones, or only the latter if no device is named. Unreadable rows are skipped and logged.
     fn page(
         &self,
         user: &UserId,

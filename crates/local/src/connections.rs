@@ -4,15 +4,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws::connections::METERED_BYTES;
 use aws::meter::{Meter, Unit, steps};
 use delivery::{ConnectionId, Connections, Failure, PostOutcome};
 use protocol::limits::MAX_CLIENT_MESSAGE_BYTES;
 use tokio::sync::{mpsc, watch};
 
 use crate::faults::Faults;
-
-/// Bytes that API Gateway charges as one message, in either direction.
-pub(crate) const CHARGED_BYTES: usize = 32 * 1024;
 
 /// Largest frame that can be posted, in bytes: what API Gateway carries in either direction.
 const MAX_POSTED_BYTES: usize = MAX_CLIENT_MESSAGE_BYTES;
@@ -92,9 +90,9 @@ impl Connections for LocalConnections {
             tokio::time::sleep(delay).await;
         }
         let outcome = self.queue(connection, frame);
-        // Only what is taken is charged as a message.
+        // Only what is taken is metered as a message.
         let (unit, quantity) = match outcome {
-            PostOutcome::Posted => (Unit::WebSocketMessage, steps(frame.len(), CHARGED_BYTES)),
+            PostOutcome::Posted => (Unit::WebSocketMessage, steps(frame.len(), METERED_BYTES)),
             _ => (Unit::Free, 1.0),
         };
         self.meter.count("apigateway", "PostToConnection", unit, quantity);

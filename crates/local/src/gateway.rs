@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use aws::connections::METERED_BYTES;
 use aws::meter::{Meter, Unit, steps};
 use aws_lc_rs::rand;
 use axum::http::StatusCode;
@@ -16,7 +17,7 @@ use protocol::{ClientFrame, ServerFrame};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use crate::connections::{CHARGED_BYTES, LocalConnections};
+use crate::connections::LocalConnections;
 use crate::events::{self, Caller, Handshake};
 use crate::functions::{Function, Functions, InvocationError};
 use crate::lifecycle::InHand;
@@ -124,13 +125,13 @@ impl Gateway {
 
     /// Handles one frame and answers what goes back on the socket, if anything.
     pub(crate) async fn message(&self, caller: &Caller, frame: &str) -> Option<String> {
-        self.meter.count("apigateway", "FrameReceived", Unit::WebSocketMessage, steps(frame.len(), CHARGED_BYTES));
+        self.meter.count("apigateway", "FrameReceived", Unit::WebSocketMessage, steps(frame.len(), METERED_BYTES));
         let answer = match route(frame) {
             "ping" => Some(pong(frame)),
             route => self.invoke_route(caller, route, frame).await,
         };
         if let Some(answer) = &answer {
-            let quantity = steps(answer.len(), CHARGED_BYTES);
+            let quantity = steps(answer.len(), METERED_BYTES);
             self.meter.count("apigateway", "RouteResponse", Unit::WebSocketMessage, quantity);
         }
         answer

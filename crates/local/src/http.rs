@@ -1,5 +1,6 @@
 //! What the local cloud answers over HTTP: the socket's handshake, the JWKS, whether it is well, and what is inside it, for tests and
-//! the curious. Nothing under `/_local` asks who is asking: it listens on loopback unless told otherwise.
+//! the curious. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
+//! told otherwise.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::IncomingStream;
@@ -23,6 +25,7 @@ use serde_json::{Value, json};
 use crate::events::{Handshake, STAGE};
 use crate::faults::Faults;
 use crate::gateway::Gateway;
+use crate::guard::{Reach, refuse_pages};
 use crate::linger::LingeringListener;
 use crate::pushes::RecordGateway;
 use crate::socket;
@@ -41,6 +44,7 @@ pub(crate) struct Http {
     pub(crate) pushes: RecordGateway,
     pub(crate) faults: Arc<Faults>,
     pub(crate) jwks: Arc<Value>,
+    pub(crate) reach: Reach,
 }
 
 /// Where a connection comes from.
@@ -55,14 +59,17 @@ impl axum::extract::connect_info::Connected<IncomingStream<'_, LingeringListener
 
 /// The routes.
 pub(crate) fn router(http: Http) -> Router {
-    Router::new()
-        .route(&format!("/{STAGE}"), get(upgrade))
-        .route("/.well-known/jwks.json", get(jwks))
-        .route("/healthz", get(async || Json(json!({"ok": true}))))
+    let inside = Router::new()
         .route("/_local/pushes", get(pushes))
         .route("/_local/inbox/{user}/{device}", get(inbox))
         .route("/_local/faults", get(faults).post(change_faults))
         .route("/_local/meter", get(meter))
+        .route_layer(from_fn_with_state(http.reach, refuse_pages));
+    Router::new()
+        .route(&format!("/{STAGE}"), get(upgrade))
+        .route("/.well-known/jwks.json", get(jwks))
+        .route("/healthz", get(async || Json(json!({"ok": true}))))
+        .merge(inside)
         .with_state(http)
 }
 

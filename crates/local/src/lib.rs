@@ -1,7 +1,7 @@
 //! The local cloud: the whole system in one process, with no Docker, Python or AWS account. The functions are the deployed ones; what
 //! they stand on is replaced by stand-ins that behave as AWS does where it matters, are durable, and can be told to misbehave.
 //!
-//! It is a development tool: `/_local` shows what is inside to whoever can reach it, and its signing key is a file.
+//! It is a development tool: `/_local` shows what is inside to every program that can reach it, and its signing key is a file.
 //!
 //! | module | stands in for |
 //! |---|---|
@@ -11,7 +11,7 @@
 //! | `functions`, `event_source` | Lambda and its event source mappings |
 //! | [`signing`] | the issuer of tokens |
 //! | [`faults`] | whatever goes wrong on AWS once in a while |
-//! | `run`, `http`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
+//! | `run`, `http`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
 
 mod connections;
 #[cfg(test)]
@@ -23,6 +23,7 @@ mod events;
 pub mod faults;
 mod functions;
 mod gateway;
+mod guard;
 mod http;
 mod lifecycle;
 mod linger;

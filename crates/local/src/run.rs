@@ -124,6 +124,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         pushes: parts.pushes,
         faults: Arc::clone(&parts.gateway.functions.faults),
         jwks: Arc::new(key.jwks()),
+        reach: address.into(),
     };
     let draining = lifecycle.clone();
     let service = router(http).into_make_service_with_connect_info::<Peer>();

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::error::LocalError;
+use crate::storage;
 
 /// `iss` of every token.
 pub const ISSUER: &str = "vartalap-local";
@@ -56,7 +57,7 @@ impl SigningKey {
     pub fn load_or_create(data: &Path) -> Result<Self, LocalError> {
         let path = data.join(FILE);
         let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
-        fs::create_dir_all(data).map_err(folder)?;
+        storage::make_folder(data).map_err(folder)?;
         if !path.try_exists().map_err(folder)? {
             let invalid = |_| LocalError::Key { path: path.clone() };
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(invalid)?;
@@ -108,10 +109,11 @@ impl std::fmt::Debug for SigningKey {
 fn publish(data: &Path, path: &Path, text: &str) -> io::Result<()> {
     let draft = data.join(format!(".{FILE}.{:032x}", fastrand::u128(..)));
     let linked = write_private(&draft, text).and_then(|()| fs::hard_link(&draft, path));
-    fs::remove_file(&draft)?;
+    let removed = fs::remove_file(&draft);
     match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
+        // Without a draft there is nothing to remove, so why there is none comes first.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => removed,
     }
 }
 
@@ -185,12 +187,29 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn the_key_is_readable_by_its_owner_alone() {
+    fn the_key_and_its_folder_are_their_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
-        SigningKey::load_or_create(folder.path()).expect("a key");
-        let mode = fs::metadata(folder.path().join(FILE)).expect("a file").permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
+        let data = folder.path().join("data");
+        SigningKey::load_or_create(&data).expect("a key");
+        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&data.join(FILE))), (0o700, 0o600));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_as_such() {
+        use std::error::Error;
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o500)).expect("a mode");
+        if fs::write(folder.path().join("probe"), "").is_ok() {
+            println!("skipped: modes do not bind this user");
+            return;
+        }
+        let error = SigningKey::load_or_create(folder.path()).expect_err("no key");
+        let cause = error.source().expect("a cause").to_string();
+        assert!(cause.contains("denied"), "{cause}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::{Meter, Unit, steps};
+use aws::sqs::{MAX_BATCH, METERED_BYTES};
 use delivery::{Failure, Job, Queue, Receipt, Scheduled};
 use protocol::Timestamp;
 use rusqlite::Connection;
@@ -47,9 +48,6 @@ impl fmt::Debug for Clock {
         f.write_str("Clock")
     }
 }
-
-/// Bytes of payload that SQS charges as one request.
-const CHARGED_BYTES: usize = 64 * 1024;
 
 /// Nobody waits longer for a record than this without looking again: the machine may have slept, or its clock been set.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
@@ -169,7 +167,7 @@ impl LocalQueue {
     }
 
     fn count(&self, operation: &'static str, bytes: usize) {
-        self.meter.count("sqs", operation, Unit::QueueRequest, steps(bytes, CHARGED_BYTES));
+        self.meter.count("sqs", operation, Unit::QueueRequest, steps(bytes, METERED_BYTES));
     }
 }
 
@@ -184,7 +182,7 @@ impl Queue for LocalQueue {
 
     async fn set_visibility(&self, records: &[(Receipt, Duration)]) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(records.len());
-        for batch in records.chunks(entries::MAX_ENTRIES) {
+        for batch in records.chunks(MAX_BATCH) {
             self.count("ChangeMessageVisibilityBatch", 0);
             let (spec, now, batch) = (Arc::clone(&self.spec), self.clock.now(), batch.to_vec());
             let count = batch.len();

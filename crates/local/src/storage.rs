@@ -1,7 +1,8 @@
 //! What a run keeps, and where: queues and pushes in one SQLite file, the tables in another, or all of it in memory; and the lock
 //! that gives a data folder to one process at a time. It knows nothing of what the rows mean.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::Path;
 
 use aws::Tables;
@@ -18,13 +19,22 @@ const LOCK: &str = "lock";
 const QUEUES: &str = "queues.sqlite";
 const TABLES: &str = "tables.sqlite";
 
+/// Makes the data folder, for its owner alone, since bodies lie in it. A folder that exists keeps its mode.
+pub(crate) fn make_folder(data: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(data)
+}
+
 /// Takes the data folder for this process, until the file is dropped. The kernel gives it back when a process is killed.
 ///
 /// # Errors
 /// [`LocalError::Locked`] when another process has it, [`LocalError::Folder`] when it cannot be used at all.
 pub(crate) fn lock(data: &Path) -> Result<File, LocalError> {
     let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
-    std::fs::create_dir_all(data).map_err(folder)?;
+    make_folder(data).map_err(folder)?;
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(data.join(LOCK)).map_err(folder)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
@@ -86,5 +96,18 @@ mod tests {
         assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
         drop(first);
         lock(folder.path()).expect("free again");
+    }
+    #[cfg(unix)]
+    #[test]
+    fn a_new_folder_is_its_owners_alone_and_an_existing_one_stays_as_it_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let data = folder.path().join("new/data");
+        let mode = || std::fs::metadata(&data).expect("a folder").permissions().mode() & 0o777;
+        drop(lock(&data).expect("free"));
+        assert_eq!(mode(), 0o700);
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).expect("a mode");
+        drop(lock(&data).expect("free"));
+        assert_eq!(mode(), 0o750);
     }
 }

@@ -4,11 +4,7 @@
 
 use std::time::Duration;
 
-/// Most entries in a batch.
-pub(crate) const MAX_ENTRIES: usize = 10;
-
-/// Most bytes of all bodies of a batch together, and so of one body.
-pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
+use aws::sqs::{MAX_BATCH, MAX_BATCH_BYTES, cut};
 
 /// Longest delay of a send.
 const MAX_DELAY: Duration = Duration::from_secs(900);
@@ -64,7 +60,7 @@ pub(crate) fn check(batch: &[Entry]) -> Result<Vec<Result<(), Refused>>, Refused
     if batch.is_empty() {
         return Err(Refused::Empty);
     }
-    if batch.len() > MAX_ENTRIES {
+    if batch.len() > MAX_BATCH {
         return Err(Refused::TooMany);
     }
     if !batch.iter().all(|entry| is_entry_id(&entry.id)) {
@@ -101,23 +97,10 @@ fn is_carried(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
-/// Cuts sends into batches that are neither too many nor too long. One body that is too long by itself is a batch of its own.
+/// Cuts sends into batches as the deployed adapter does, and names their entries.
 pub(crate) fn batches(bodies: Vec<(String, Duration)>) -> Vec<Vec<Entry>> {
-    let mut batches: Vec<Vec<Entry>> = Vec::new();
-    let mut bytes = 0;
-    for (body, delay) in bodies {
-        bytes += body.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < MAX_ENTRIES && bytes <= MAX_BATCH_BYTES => {
-                batch.push(Entry { id: batch.len().to_string(), body, delay });
-            }
-            _ => {
-                bytes = body.len();
-                batches.push(vec![Entry { id: "0".to_owned(), body, delay }]);
-            }
-        }
-    }
-    batches
+    let entry = |(index, (body, delay)): (usize, _)| Entry { id: index.to_string(), body, delay };
+    cut(bodies).into_iter().map(|batch| batch.into_iter().enumerate().map(entry).collect()).collect()
 }
 
 #[cfg(test)]
@@ -164,17 +147,16 @@ mod tests {
     }
 
     #[test]
-    fn sends_are_cut_at_ten_entries_and_at_a_mebibyte() {
-        let sizes = |bodies: Vec<usize>| -> Vec<usize> {
-            let bodies = bodies.into_iter().map(|bytes| ("x".repeat(bytes), Duration::ZERO)).collect();
-            batches(bodies).iter().map(Vec::len).collect()
-        };
-        assert_eq!(sizes(vec![]), [0; 0]);
-        assert_eq!(sizes(vec![1; 25]), [10, 10, 5]);
+    fn what_was_cut_is_taken_unless_one_body_is_too_long() {
+        let sends = |bytes: &[usize]| bytes.iter().map(|bytes| ("x".repeat(*bytes), Duration::ZERO)).collect();
         let third = MAX_BATCH_BYTES / 3;
-        assert_eq!(sizes(vec![third; 4]), [3, 1]);
-        assert_eq!(sizes(vec![1, MAX_BATCH_BYTES + 1, 1]), [1, 1, 1]);
-        let cut = batches(vec![("a".to_owned(), Duration::ZERO), ("b".to_owned(), Duration::ZERO)]);
-        assert_eq!(check(&cut[0]), Ok(vec![Ok(()), Ok(())]));
+        for bytes in [&[1; 25][..], &[third; 4], &[MAX_BATCH_BYTES, 1]] {
+            let batches = batches(sends(bytes));
+            assert_eq!(batches.iter().map(Vec::len).sum::<usize>(), bytes.len());
+            assert!(batches.iter().all(|batch| check(batch).is_ok_and(|entries| entries.iter().all(Result::is_ok))));
+        }
+        let outcomes =
+            batches(sends(&[1, MAX_BATCH_BYTES + 1, 1])).iter().map(|batch| check(batch).err()).collect::<Vec<_>>();
+        assert_eq!(outcomes, [None, Some(Refused::TooLong), None]);
     }
 }

@@ -13,11 +13,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aws::sqs::MAX_BATCH;
 use delivery::Receipt;
 use protocol::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params};
 
-use super::entries::{self, Entry, MAX_ENTRIES, Refused};
+use super::entries::{self, Entry, Refused};
 
 /// Longest visibility that can be set (12 hours).
 const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
@@ -191,7 +192,7 @@ pub(crate) fn receive(store: &mut Connection, spec: &Spec, now: Timestamp) -> ru
     let mut received = Vec::new();
     loop {
         // Each record of a round is not visible any more when the round is over, so the rounds come to an end.
-        let visible = visible(&transaction, spec, MAX_ENTRIES - received.len(), now)?;
+        let visible = visible(&transaction, spec, MAX_BATCH - received.len(), now)?;
         if visible.is_empty() {
             break;
         }

@@ -159,3 +159,52 @@ async fn what_is_inside_is_shown() {
         assert_eq!(within("an answer", reqwest::get(url)).await.expect("an answer").status(), 400, "{bad}");
     }
 }
+
+#[tokio::test]
+async fn what_is_inside_is_closed_to_web_pages() {
+    let (running, _folder) = in_memory().await;
+    let base = running.ready.http.as_str();
+    let address = base.trim_start_matches("http://");
+    let port = address.rsplit(':').next().expect("a port");
+    let (by_name, rebound) = (format!("localhost:{port}"), format!("evil.example:{port}"));
+    let (own, named) = (format!("http://{address}"), format!("http://{by_name}"));
+    for (host, origin, status) in [
+        (address, None, 200),
+        (address, Some(own.as_str()), 200),
+        (&by_name, Some(&named), 200),
+        ("localhost:1", None, 200),
+        ("[::1]:1", None, 200),
+        (address, Some("http://evil.example"), 403),
+        (address, Some("http://localhost:3000"), 403),
+        (address, Some("null"), 403),
+        (&rebound, None, 403),
+        (&rebound, Some(&format!("http://{rebound}")), 403),
+    ] {
+        let answers = inside(base, host, origin).await;
+        assert!(answers.iter().all(|(answered, _)| *answered == status), "{host} {origin:?}: {answers:?}");
+        assert!(status != 403 || answers.iter().all(|(_, text)| text.starts_with("/_local")), "{answers:?}");
+    }
+    // What is for everybody stays so.
+    let client = reqwest::Client::new();
+    let health = client.get(format!("{base}/healthz")).header("host", rebound).header("origin", "http://evil.example");
+    assert_eq!(within("an answer", health.send()).await.expect("an answer").status(), 200);
+}
+
+/// What everything under `/_local` answers to a request with this host and origin, with the content type that a page may send
+/// without asking.
+async fn inside(base: &str, host: &str, origin: Option<&str>) -> Vec<(u16, String)> {
+    let client = reqwest::Client::new();
+    let reads =
+        ["pushes", "inbox/bob/phone", "meter", "faults"].map(|path| client.get(format!("{base}/_local/{path}")));
+    let write = client.post(format!("{base}/_local/faults")).header("content-type", "text/plain").body("{}");
+    let mut answers = Vec::new();
+    for mut request in reads.into_iter().chain([write]) {
+        request = request.header("host", host);
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        let response = within("an answer", request.send()).await.expect("an answer");
+        answers.push((response.status().as_u16(), within("a text", response.text()).await.expect("a text")));
+    }
+    answers
+}
