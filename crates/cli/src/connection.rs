@@ -3,11 +3,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use client::{Acks, Cause, Client, Event, Events, FatalError, Options};
 use protocol::{DeviceId, UserId};
 
 use crate::exit::{Failure, chain};
 use crate::identity::{self, Token};
+use crate::screen;
 
 /// Where to connect, and as whom.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,7 @@ pub(crate) struct ConnectionArgs {
     #[arg(long, env = "VARTALAP_DATA", default_value = ".vartalap")]
     data: PathBuf,
     /// Print for programs: one JSON object per line, told apart by its `type`.
-    #[arg(long, env = "VARTALAP_JSON")]
+    #[arg(long, env = "VARTALAP_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
 }
 
@@ -69,6 +71,11 @@ impl Watch {
         Self { quiet: true, ..self }
     }
 
+    /// Whether there has been a connection.
+    pub(crate) fn has_connected(&self) -> bool {
+        self.connected
+    }
+
     /// Tells a change of the connection on stderr. A client that never got through, and one that has ended, is a failure.
     pub(crate) fn observe(&mut self, event: Event) -> Result<(), Failure> {
         match event {
@@ -95,11 +102,12 @@ impl Watch {
 
     fn tell(&self, change: &str) {
         if !self.quiet {
-            eprintln!("-- {change}");
+            screen::tell(&format!("-- {change}"));
         }
     }
 
-    fn unreachable(&self, cause: Cause) -> Failure {
+    /// No connection could be made.
+    pub(crate) fn unreachable(&self, cause: Cause) -> Failure {
         let url = self.url.clone();
         match cause {
             Cause::Unreachable(source) => Failure::NothingListens { url, source },

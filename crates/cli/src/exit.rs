@@ -9,6 +9,8 @@ use std::time::Duration;
 use client::{BoxError, Cause, FatalError, SendError};
 use protocol::{Code, DeviceId};
 
+use crate::screen;
+
 /// Why a command did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
@@ -75,10 +77,13 @@ impl Failure {
     }
 }
 
-/// The exit code of a command, after its failure, if any, was told on stderr with its causes.
+/// The exit code of a command, after its failure, if any, was told on stderr with its causes. That the reader of its output
+/// has gone, such as `head`, is not told.
 pub(crate) fn code(outcome: Result<(), Failure>) -> ExitCode {
     let Err(failure) = outcome else { return ExitCode::SUCCESS };
-    eprintln!("vartalap: {}", chain(&failure));
+    if !matches!(&failure, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+        screen::tell(&format!("vartalap: {}", chain(&failure)));
+    }
     ExitCode::from(failure.code())
 }
 

@@ -90,7 +90,7 @@ fn kept(path: &Path) -> io::Result<DeviceId> {
         read => return read?.trim().parse().map_err(|error| io::Error::new(ErrorKind::InvalidData, error)),
     }
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    local::make_folder(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     writeln!(file, "{:032x}", fastrand::u128(..))?;
     match file.persist_noclobber(path) {
@@ -169,6 +169,18 @@ mod tests {
         let long = device_path(data, &user_id(&"A".repeat(128)));
         assert!(long.components().all(|part| part.as_os_str().len() < 255) && long.components().count() == 4);
         assert!(!long.starts_with(device_path(data, &user_id(&"A".repeat(66)))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_data_folder_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let above = tempfile::tempdir().expect("a folder");
+        let data = above.path().join("data");
+        device(&data, &user_id("alice")).expect("a device");
+        let mode = std::fs::metadata(&data).expect("made").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::connection::ConnectionArgs;
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
+use crate::marks;
 use crate::screen::Screen;
 
 /// How long the last acks may take to leave.
@@ -17,7 +18,7 @@ pub(crate) const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 /// Show the messages that arrive, and ack each once it is shown.
 ///
 /// Goes on until Ctrl-C, reconnecting by itself. Once there was a connection, a lost one is not the end; when none can be made
-/// at the start, the exit code is 3.
+/// at the start, the exit code is 3. What chats tell each other ("shown") is acked, but neither shown nor counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListenArgs {
     /// Never ack: messages stay in the inbox, and every redelivery is shown with its attempt (0 when it comes from the inbox).
@@ -27,7 +28,7 @@ pub(crate) struct ListenArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// End after this many seconds: with exit code 1 when --count is not reached, else with 0.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
     #[command(flatten)]
     connection: ConnectionArgs,
@@ -47,6 +48,8 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
             // In this order, so that a message which is here already counts before the time is up.
             biased;
             event = events.next() => match event {
+                // The mark of a chat is nothing to show.
+                Some(Event::Message(message)) if marks::ids(&message.body).is_some() => client.ack(&message.reference),
                 Some(Event::Message(message)) => {
                     if let Err(failure) = screen.message(&message, &remark(&message, args.no_ack)) {
                         break Err(failure);

@@ -7,8 +7,10 @@ mod exit;
 mod identity;
 mod interrupts;
 mod listen;
+mod marks;
 mod screen;
 mod send;
+mod sent;
 mod token;
 mod up;
 
@@ -49,13 +51,11 @@ async fn main() -> ExitCode {
     })
 }
 
-/// Logs to stderr. Tungstenite stays silent whatever is asked for: it would log tokens and bodies.
+/// Logs to stderr, and goes on without a log when that is closed. What could hold a token or a body stays out of it, whatever is asked for.
 fn start_log() {
     let asked = EnvFilter::try_from_env("VARTALAP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let filter = ["tungstenite=off", "tokio_tungstenite=off"]
-        .into_iter()
-        .fold(asked, |filter, off| filter.add_directive(off.parse().expect("a directive")));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = local::without_bodies(asked);
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
 }
 
 #[cfg(test)]

@@ -20,7 +20,13 @@ pub(crate) struct Screen<W> {
 enum Line<'a> {
     Message(&'a Delivery),
     Accepted { id: MessageId, at: Timestamp },
+    Shown { id: MessageId },
     Refused { id: MessageId, code: Code, detail: &'a str },
+}
+
+/// Writes a line to stderr. Whether anybody reads it makes no difference to a command.
+pub(crate) fn tell(line: &str) {
+    let _unread = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 impl<W: Write> Screen<W> {
@@ -50,6 +56,14 @@ impl<W: Write> Screen<W> {
             return self.json(&Line::Accepted { id, at });
         }
         self.line(&format!("(accepted) {}", harmless(text)))
+    }
+
+    /// A message of one's own is on the screen of its recipient.
+    pub(crate) fn shown(&mut self, id: MessageId, text: &str) -> Result<(), Failure> {
+        if self.json {
+            return self.json(&Line::Shown { id });
+        }
+        self.line(&format!("(shown) {}", harmless(text)))
     }
 
     /// A message of one's own was refused.
@@ -170,6 +184,8 @@ mod tests {
         let id: MessageId = ID.parse().expect("an id");
         let line = shown(true, |screen| screen.accepted(id, Timestamp::from_millis(5), "unseen"));
         assert_eq!(line, format!("{{\"type\":\"accepted\",\"id\":\"{ID}\",\"at\":5}}\n"));
+        let line = shown(true, |screen| screen.shown(id, "unseen"));
+        assert_eq!(line, format!("{{\"type\":\"shown\",\"id\":\"{ID}\"}}\n"));
         let line = shown(true, |screen| screen.refused(id, Code::TooLarge, "why", "unseen"));
         assert_eq!(
             line,

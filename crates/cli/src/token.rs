@@ -8,6 +8,9 @@ use protocol::{Timestamp, UserId};
 
 use crate::exit::Failure;
 
+/// Longest that a token is good for.
+const MAX_TTL: Duration = Duration::from_secs(365 * 86_400);
+
 /// Print a token for a user of the local cloud, and nothing else.
 ///
 /// It is signed with the key in the data folder, which is made if there is none yet; `vartalap up` on the same folder
@@ -16,7 +19,7 @@ use crate::exit::Failure;
 pub(crate) struct TokenArgs {
     /// Whose token.
     user: UserId,
-    /// How long it is good for, such as 12h, 30m, 90s or 1d.
+    /// How long it is good for, such as 12h, 30m, 90s or 1d; 365d at most.
     #[arg(long, default_value = "12h", value_parser = parse_ttl)]
     ttl: Duration,
     /// Folder of the local cloud.
@@ -26,8 +29,8 @@ pub(crate) struct TokenArgs {
 
 fn parse_ttl(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(ttl) if ttl >= Duration::from_secs(1) => Ok(ttl),
-        Ok(_) => Err("a token lives for a second at least".to_owned()),
+        Ok(ttl) if (Duration::from_secs(1)..=MAX_TTL).contains(&ttl) => Ok(ttl),
+        Ok(_) => Err("a token lives for a second at least and for 365 days at most".to_owned()),
         Err(error) => Err(format!("{error}; write a duration such as 12h, 30m or 90s")),
     }
 }

@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::FalseyValueParser;
+
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
+use crate::screen;
 
 /// Run the whole system on this machine, in one process.
 ///
@@ -25,16 +28,19 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "VARTALAP_DATA", default_value = ".vartalap")]
     pub(crate) data: PathBuf,
     /// Keep everything in memory: faster, and gone afterwards.
-    #[arg(long, env = "VARTALAP_MEMORY")]
+    #[arg(long, env = "VARTALAP_MEMORY", value_parser = FalseyValueParser::new())]
     pub(crate) memory: bool,
     /// When ready, print one line of JSON with the URLs and the token settings.
-    #[arg(long, env = "VARTALAP_JSON")]
+    #[arg(long, env = "VARTALAP_JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
     /// Seconds to wait for an ack after each attempt, separated by commas: as many attempts as waits.
     #[arg(long, env = "VARTALAP_WAITS", default_value = "5,15,45,5", value_name = "SECONDS,...")]
     pub(crate) waits: String,
-    /// Seconds within which a device is woken once only.
-    #[arg(long, env = "VARTALAP_WAKE_INTERVAL", default_value_t = 30, value_name = "SECONDS")]
+    /// Seconds within which a device is woken once only, an hour at most.
+    #[arg(
+        long, env = "VARTALAP_WAKE_INTERVAL", default_value_t = 30, value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=3_600),
+    )]
     pub(crate) wake_interval: u64,
 }
 
@@ -54,7 +60,7 @@ pub(crate) async fn run(args: UpArgs) -> Result<(), Failure> {
     tell(&ready(&running.ready, args.json, args.memory)?)?;
     interrupts.next().await;
     let summary = running.shutdown().await;
-    eprintln!("{}", bill(&summary));
+    screen::tell(&bill(&summary));
     Ok(())
 }
 

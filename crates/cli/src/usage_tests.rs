@@ -30,7 +30,28 @@ fn a_lifetime_is_a_duration_for_people() {
     for ttl in ["0s", "12", "soon", "5ms"] {
         assert!(parse(&format!("vartalap token alice --ttl {ttl}")).is_err(), "{ttl}");
     }
+    for ttl in ["366d", "584542046090y"] {
+        assert!(parse(&format!("vartalap token alice --ttl {ttl}")).is_err(), "{ttl}");
+    }
     assert!(parse("vartalap token a#b").is_err());
+}
+
+#[test]
+fn times_are_within_what_can_be_waited_for() {
+    for timeout in ["1", "31536000"] {
+        assert!(parse(&format!("vartalap listen --as alice --timeout {timeout}")).is_ok(), "{timeout}");
+    }
+    for timeout in ["0", "31536001", "18446744073709551615"] {
+        let parsed = parse(&format!("vartalap listen --as alice --timeout {timeout}"));
+        assert_eq!(parsed.err(), Some(ErrorKind::ValueValidation), "{timeout}");
+    }
+    for interval in ["0", "3600"] {
+        assert!(parse(&format!("vartalap up --wake-interval {interval}")).is_ok(), "{interval}");
+    }
+    for interval in ["3601", "18446744073709551615"] {
+        let parsed = parse(&format!("vartalap up --wake-interval {interval}"));
+        assert_eq!(parsed.err(), Some(ErrorKind::ValueValidation), "{interval}");
+    }
 }
 
 #[test]
@@ -48,5 +69,7 @@ fn a_client_needs_a_user_or_a_token() {
 fn help_says_what_the_marks_of_a_chat_mean() {
     let mut cli = Cli::command();
     let help = cli.find_subcommand_mut("chat").expect("chat").render_long_help().to_string();
-    assert!(help.contains("(accepted)") && help.contains("acked once it is on the screen"), "{help}");
+    for word in ["(accepted)", "(shown)", "acked once it is on the screen"] {
+        assert!(help.contains(word), "{word}: {help}");
+    }
 }

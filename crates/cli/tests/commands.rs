@@ -9,7 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::{SinkExt, StreamExt};
 use protocol::{
     Body, ClientFrame, Code, Delivery, Kind, MessageId, Outgoing, Recipient, Ref, Refusal, ServerFrame, Shelf,
-    Timestamp,
+    Timestamp, UserId,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,10 +42,15 @@ impl Scene {
     }
 
     fn start_at(&self, url: &str, args: &[&str]) -> Running {
+        self.start_in(url, args, &[])
+    }
+
+    fn start_in(&self, url: &str, args: &[&str], environment: &[(&str, &str)]) -> Running {
         let token = format!("e30.{}.c2ln", BASE64_URL_SAFE_NO_PAD.encode(r#"{"sub":"alice"}"#));
         let mut command = Command::new(env!("CARGO_BIN_EXE_vartalap"));
         command.args(args).args(["--url", url, "--token", &token]).arg("--data").arg(self.data.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.envs(environment.iter().copied());
         Running(command.spawn().expect("it starts"))
     }
 
@@ -92,6 +97,13 @@ impl Running {
         let output = self.0.wait_with_output().await.expect("it ran");
         let text = |bytes| String::from_utf8(bytes).expect("text");
         Left { code: ExitStatus::code(&output.status), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// Writes to its stdin, which goes on.
+    async fn type_on(&mut self, text: &str) {
+        let stdin = self.0.stdin.as_mut().expect("a pipe");
+        stdin.write_all(text.as_bytes()).await.expect("it reads");
+        stdin.flush().await.expect("it reads");
     }
 
     /// Writes to its stdin, and ends that. A process that ends at once need not have read it.
@@ -158,12 +170,43 @@ impl Connection {
     /// Accepts the next `send`.
     async fn accept(&mut self) -> Vec<Outgoing> {
         let Some(ClientFrame::Send(send)) = self.read().await else { panic!("no send") };
+        self.accept_send(send).await
+    }
+
+    /// Accepts every message until so many came, or the client closes. Answers them, and the refs acked meanwhile.
+    async fn accept_until(&mut self, count: usize) -> (Vec<Outgoing>, Vec<Ref>) {
+        let (mut sent, mut acked) = (Vec::new(), Vec::new());
+        while sent.len() < count {
+            match self.read().await {
+                Some(ClientFrame::Ack(ack)) => acked.extend(ack.refs),
+                Some(ClientFrame::Send(send)) => sent.extend(self.accept_send(send).await),
+                None => {
+                    while self.socket.next().await.is_some() {}
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        (sent, acked)
+    }
+
+    async fn accept_send(&mut self, send: protocol::Send) -> Vec<Outgoing> {
         let messages: Vec<Outgoing> = send.messages.into_iter().map(|message| message.expect("good")).collect();
         let ids = messages.iter().map(|message| message.id).collect();
         let at = Timestamp::from_millis(5);
         self.post(ServerFrame::Accepted { ids, refused: Vec::new(), at, nonce: send.nonce }).await;
         messages
     }
+}
+
+fn user(name: &str) -> UserId {
+    name.parse().expect("a user")
+}
+
+/// The body by which a chat tells what it has shown.
+fn mark(ids: &[MessageId]) -> Body {
+    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    Body::from_json(format!(r#"{{"vartalap":"shown","ids":[{}]}}"#, ids.join(","))).expect("JSON")
 }
 
 /// The `n`th message of bob to alice.
@@ -296,9 +339,9 @@ async fn listen_without_acks_shows_every_attempt() {
 #[tokio::test]
 async fn listen_that_runs_out_of_time_is_exit_code_1() {
     let scene = Scene::new().await;
-    let left = scene.start(&["listen", "--count", "3", "--timeout", "0"]).end().await;
-    assert_eq!((left.code, left.err.as_str()), (Some(1), "vartalap: timed out after 0 s with 0 of 3 messages\n"));
-    let left = scene.start(&["listen", "--timeout", "0"]).end().await;
+    let left = scene.start(&["listen", "--count", "3", "--timeout", "1"]).end().await;
+    assert_eq!((left.code, left.err.as_str()), (Some(1), "vartalap: timed out after 1 s with 0 of 3 messages\n"));
+    let left = scene.start(&["listen", "--timeout", "1"]).end().await;
     assert_eq!((left.code, left.err.as_str()), (Some(0), ""));
 }
 
@@ -335,26 +378,68 @@ async fn chat_sends_its_input_and_shows_what_arrives() {
     connection.deliver(vec![delivery(1, "hi")]).await;
     command.printed("bob: hi\n").await;
     command.type_all("hello\n\r\nagain\r\n").await;
-    // The ack of what was shown comes when it comes.
-    let (mut sent, mut acked) = (Vec::new(), Vec::new());
-    while sent.len() < 2 {
-        match connection.read().await {
-            Some(ClientFrame::Ack(ack)) => acked.extend(ack.refs),
-            Some(ClientFrame::Send(send)) => {
-                let messages: Vec<Outgoing> = send.messages.into_iter().map(|message| message.expect("good")).collect();
-                let ids = messages.iter().map(|message| message.id).collect();
-                sent.extend(messages.into_iter().map(|message| message.body));
-                let at = Timestamp::from_millis(5);
-                connection.post(ServerFrame::Accepted { ids, refused: Vec::new(), at, nonce: send.nonce }).await;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    acked.extend(connection.acked_at_last().await);
-    assert_eq!(sent, [Body::text("hello"), Body::text("again")]);
+    let (sent, acked) = connection.accept_until(usize::MAX).await;
+    let (marks, lines): (Vec<_>, Vec<_>) = sent.into_iter().partition(|message| message.ephemeral);
+    let lines: Vec<Body> = lines.into_iter().map(|line| line.body).collect();
+    assert_eq!((marks.len(), lines), (1, vec![Body::text("hello"), Body::text("again")]));
     assert_eq!(acked, [delivery(1, "").reference]);
     let left = command.end().await;
     assert_eq!((left.code, left.out.as_str()), (Some(0), "(accepted) hello\n(accepted) again\n"), "{left:?}");
+}
+
+#[tokio::test]
+async fn chat_tells_its_partner_what_it_has_shown() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["chat", "--to", "bob"]);
+    let mut connection = scene.accept().await;
+    let mut other = delivery(3, "psst");
+    (other.from, other.reference.sender) = (user("carol"), user("carol"));
+    connection.deliver(vec![delivery(1, "hi"), delivery(2, "there"), other]).await;
+    let (marks, _) = connection.accept_until(1).await;
+    let body = mark(&[delivery(1, "").id, delivery(2, "").id]);
+    assert_eq!((marks[0].to.clone(), marks[0].ephemeral), (Recipient::User(user("bob")), true));
+    assert_eq!((marks.len(), marks[0].body.clone(), marks[0].expires_in), (1, body, None));
+    command.printed("bob: hi\nbob: there\ncarol: psst\n").await;
+    command.interrupt().await;
+    let (sent, _) = connection.accept_until(usize::MAX).await;
+    assert!(sent.is_empty(), "carol is told nothing: {sent:?}");
+    assert_eq!(command.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn chat_marks_what_its_partner_has_shown_once() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["chat", "--to", "bob"]);
+    let mut connection = scene.accept().await;
+    command.type_on("hello\n").await;
+    let (sent, _) = connection.accept_until(1).await;
+    command.printed("(accepted) hello\n").await;
+    let marked = mark(&[sent[0].id, delivery(9, "").id]);
+    let [mut forged, first, second] = [1, 2, 3].map(|n| Delivery { body: marked.clone(), ..delivery(n, "") });
+    (forged.from, forged.reference.sender) = (user("carol"), user("carol"));
+    connection.deliver(vec![forged.clone()]).await;
+    connection.deliver(vec![delivery(4, "wait")]).await;
+    command.printed("bob: wait\n").await;
+    connection.deliver(vec![first.clone(), second.clone()]).await;
+    command.printed("(shown) hello\n").await;
+    command.interrupt().await;
+    let (sent, acked) = connection.accept_until(usize::MAX).await;
+    let bodies: Vec<Body> = sent.into_iter().map(|message| message.body).collect();
+    assert_eq!(bodies, [mark(&[delivery(4, "").id])], "no mark is answered with a mark");
+    assert_eq!(acked, [forged, delivery(4, ""), first, second].map(|message| message.reference));
+    let left = command.end().await;
+    assert_eq!((left.code, left.out.as_str()), (Some(0), ""), "{left:?}");
+}
+
+#[tokio::test]
+async fn listen_neither_shows_nor_counts_the_marks_of_chats() {
+    let scene = Scene::new().await;
+    let command = scene.start(&["listen", "--count", "1"]);
+    let mut connection = scene.accept().await;
+    let marked = Delivery { body: mark(&[delivery(9, "").id]), ..delivery(1, "") };
+    connection.deliver(vec![marked.clone(), delivery(2, "two")]).await;
+    assert_eq!(connection.acked_at_last().await, [marked.reference, delivery(2, "").reference]);
+    assert_eq!(command.end().await.out, "bob: two\n");
 }
 
 #[tokio::test]
@@ -365,7 +450,66 @@ async fn an_interrupt_ends_chat_though_its_input_goes_on() {
     connection.deliver(vec![delivery(1, "hi")]).await;
     command.printed("bob: hi\n").await;
     command.interrupt().await;
-    assert_eq!(connection.acked_at_last().await, [delivery(1, "").reference]);
+    let (marks, acked) = connection.accept_until(usize::MAX).await;
+    assert_eq!((marks.len(), acked), (1, vec![delivery(1, "").reference]), "what was shown is told at the end");
     // Its stdin is still open.
     assert_eq!(command.0.wait().await.expect("it ran").code(), Some(0));
+}
+
+#[tokio::test]
+async fn chat_without_input_says_whether_there_was_a_connection() {
+    let scene = Scene::new().await;
+    let url = Scene::new().await.url();
+    let mut command = scene.start_at(&url, &["chat", "--to", "bob"]);
+    command.type_all("").await;
+    let left = command.end().await;
+    assert_eq!(left.code, Some(3), "{left:?}");
+    assert!(left.err.contains("start it with `vartalap up`, or pass --url"), "{left:?}");
+
+    let mut command = scene.start(&["chat", "--to", "bob"]);
+    command.type_all("").await;
+    let mut connection = scene.accept().await;
+    assert!(connection.rest().await.is_empty());
+    assert_eq!(command.end().await.code, Some(0));
+}
+
+#[tokio::test]
+async fn the_environment_sets_a_flag_and_an_empty_value_does_not() {
+    for (value, json) in [("1", true), ("true", true), ("", false), ("0", false)] {
+        let scene = Scene::new().await;
+        let command = scene.start_in(&scene.url(), &["send", "--to", "bob", "hello"], &[("VARTALAP_JSON", value)]);
+        let mut connection = scene.accept().await;
+        connection.accept().await;
+        connection.rest().await;
+        let left = command.end().await;
+        assert_eq!((left.code, left.out.starts_with('{')), (Some(0), json), "{value:?}: {left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_stderr_changes_nothing() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["listen", "--count", "1"]);
+    drop(command.0.stderr.take());
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one")]).await;
+    assert_eq!(connection.acked_at_last().await, [delivery(1, "").reference]);
+    let left = command.end().await;
+    assert_eq!((left.code, left.out.as_str()), (Some(0), "bob: one\n"));
+
+    let mut command = scene.start_at(&Scene::new().await.url(), &["listen"]);
+    drop(command.0.stderr.take());
+    assert_eq!(command.end().await.code, Some(3));
+}
+
+#[tokio::test]
+async fn a_closed_stdout_is_a_quiet_end() {
+    let scene = Scene::new().await;
+    let mut command = scene.start(&["listen"]);
+    drop(command.0.stdout.take());
+    let mut connection = scene.accept().await;
+    connection.deliver(vec![delivery(1, "one")]).await;
+    assert!(connection.rest().await.is_empty(), "nothing is acked that nobody saw");
+    let left = command.end().await;
+    assert_eq!((left.code, left.err.lines().count()), (Some(1), 1), "only that it connected: {left:?}");
 }

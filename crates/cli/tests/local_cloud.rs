@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// What a process left.
 #[derive(Debug)]
@@ -67,6 +67,69 @@ async fn a_message_goes_from_one_command_to_the_other() {
     let left = end(cloud.up).await;
     assert_eq!(left.code, Some(0), "{left:?}");
     assert!(left.err.contains("accepted messages: 1; on AWS"), "{left:?}");
+}
+
+/// A chat whose stdin is open.
+struct Chat {
+    _child: Child,
+    input: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Chat {
+    fn start(cloud: &Cloud, user: &str, to: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vartalap"));
+        command.args(["chat", "--as", user, "--to", to, "--url", &cloud.url, "--data"]).arg(cloud.data.path());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().expect("it starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { input: child.stdin.take().expect("a pipe"), output, _child: child }
+    }
+
+    async fn write(&mut self, line: &str) {
+        self.input.write_all(format!("{line}\n").as_bytes()).await.expect("it reads");
+        self.input.flush().await.expect("it reads");
+    }
+
+    async fn line(&mut self) -> String {
+        self.output.next_line().await.expect("text").expect("it goes on")
+    }
+}
+
+#[tokio::test]
+async fn two_chats_tell_each_other_what_they_have_shown() {
+    let cloud = Cloud::start().await;
+    let mut alice = Chat::start(&cloud, "alice", "bob");
+    alice.write("hi").await;
+    assert_eq!(alice.line().await, "(accepted) hi");
+    // He comes later, and has it from the inbox.
+    let mut bob = Chat::start(&cloud, "bob", "alice");
+    assert_eq!(bob.line().await, "alice: hi");
+    assert_eq!(alice.line().await, "(shown) hi");
+    bob.write("hello").await;
+    assert_eq!((bob.line().await.as_str(), alice.line().await.as_str()), ("(accepted) hello", "bob: hello"));
+    assert_eq!(bob.line().await, "(shown) hello");
+}
+
+#[tokio::test]
+async fn the_environment_sets_the_flags_of_up() {
+    for (memory, json, expected) in
+        [("1", "", "everything is in memory"), ("", "0", "what was accepted is kept in"), ("yes", "1", r#"{"ws":"#)]
+    {
+        let data = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vartalap"));
+        command.args(["up", "--port", "0", "--data"]).arg(data.path());
+        command.env("VARTALAP_MEMORY", memory).env("VARTALAP_JSON", json);
+        command.stdout(Stdio::piped()).kill_on_drop(true);
+        let mut up = command.spawn().expect("it starts");
+        let mut lines = BufReader::new(up.stdout.take().expect("a pipe")).lines();
+        loop {
+            let line = lines.next_line().await.expect("text").expect("it is said");
+            if line.contains(expected) {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

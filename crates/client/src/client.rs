@@ -48,7 +48,8 @@ impl Drop for Handle {
 
 /// What happens to a client, to be taken one by one.
 ///
-/// At most 1,000 messages are in hand; further ones are left in the inbox and fetched when there is room. When `Events` is
+/// At most 1,000 messages are in hand; further ones, and what comes after them, are left in the inbox and fetched when
+/// there is room. When `Events` is
 /// dropped, the client goes on sending, and leaves every message in the inbox.
 #[derive(Debug)]
 pub struct Events(Arc<Shared>);

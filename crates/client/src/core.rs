@@ -244,7 +244,8 @@ impl Core {
 
     fn message(&mut self, message: Delivery, now: Instant) {
         let again = self.mode != Acks::Never && self.seen.contains(&message);
-        if !self.consumer || (!again && self.in_hand.is_full()) {
+        let behind = self.link.as_ref().is_some_and(|link| link.passes.is_behind());
+        if !self.consumer || (!again && (behind || self.in_hand.is_full())) {
             // Neither shown nor acked, it stays in the inbox.
             if let Some(link) = &mut self.link {
                 link.passes.want();

@@ -140,6 +140,31 @@ fn what_is_too_much_stays_in_the_inbox_and_is_fetched_when_there_is_room() {
 }
 
 #[test]
+fn what_comes_after_what_was_left_is_left_too_until_the_pass_that_fetches_both() {
+    for mode in [Acks::OnTake, Acks::Never] {
+        let mut scene = Scene::drained(mode);
+        let full = IN_HAND_CAPACITY as u64;
+        scene.deliver((1..=full + 1).map(|n| delivery("alice", n)).collect());
+        for _ in 0..full / 4 {
+            scene.core.take(scene.now);
+        }
+        scene.writes();
+        scene.deliver(vec![delivery("alice", full + 350)]);
+        let last = format!("alice \"message {full}\"");
+        assert_eq!(scene.events().last(), Some(&last));
+
+        let frames = scene.writes().0;
+        let Some(Ok(ClientFrame::Sync(sync))) = frames.last().map(|frame| ClientFrame::parse(frame)) else {
+            panic!("{frames:?}")
+        };
+        let messages = vec![delivery("alice", full + 1), delivery("alice", full + 350)];
+        scene.receive(&ServerFrame::Messages { messages, more: Some(false), nonce: sync.nonce });
+        scene.deliver(vec![delivery("alice", full + 351)]);
+        assert_eq!(scene.events(), [1, 350, 351].map(|n| format!("alice \"message {}\"", full + n)));
+    }
+}
+
+#[test]
 fn a_pass_that_replaces_a_drain_reports_it() {
     let mut scene = Scene::new(Acks::OnTake);
     scene.now += DRAIN_TIMEOUT;
@@ -235,4 +260,25 @@ fn frames_of_no_known_type_are_ignored() {
         scene.core.received(text, scene.now, WALL);
     }
     assert!(scene.events().is_empty() && !scene.core.has_ended());
+}
+
+#[test]
+fn words_of_a_later_version_are_shown_and_acked_and_refuse_for_good() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    let messages = vec![delivery("alice", 1)];
+    let frame = ServerFrame::Messages { messages, more: None, nonce: None }.render();
+    let later = frame.replace(r#""kind":"message""#, r#""kind":"system""#);
+    assert_ne!(later, frame);
+    scene.core.received(&later, scene.now, WALL);
+    assert_eq!(scene.events(), ["alice \"message 1\""]);
+    assert_eq!(scene.acks(), refs(&[1]));
+
+    scene.core.enqueue(outgoing(2, 10), scene.now).expect("there is room");
+    scene.writes();
+    let id = outgoing(2, 10).id;
+    let refusal = format!(r#"{{"index":0,"id":"{id}","code":"later_word","detail":"why"}}"#);
+    let frame = format!(r#"{{"type":"accepted","ids":[],"refused":[{refusal}],"at":1,"nonce":"send-0"}}"#);
+    scene.core.received(&frame, scene.now, WALL);
+    assert_eq!(scene.events(), [describe(&Event::Refused { id, code: Code::Unknown, detail: "why".to_owned() })]);
+    assert!(scene.core.outstanding().is_none());
 }

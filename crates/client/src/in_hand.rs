@@ -6,7 +6,8 @@ use protocol::Delivery;
 
 use crate::event::Event;
 
-/// Most messages in hand. What comes beyond them is left in the inbox and fetched once there is room.
+/// Most messages in hand. What comes beyond them, and after that, is left in the inbox and fetched once there is
+/// room.
 pub const IN_HAND_CAPACITY: usize = 1_000;
 
 /// A pass over the inbox starts, and goes on, while no more messages than this are in hand.

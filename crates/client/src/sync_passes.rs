@@ -28,6 +28,8 @@ pub(crate) struct SyncPasses {
     heartbeat_at: Instant,
     /// A pass is to start as soon as there is room for what it brings.
     wanted: bool,
+    /// Messages were left in the inbox, and the pass that fetches them has not started.
+    behind: bool,
     page: Option<Page>,
     pages: u64,
 }
@@ -64,6 +66,7 @@ impl SyncPasses {
             drain_by: Some(now + DRAIN_TIMEOUT),
             heartbeat_at: now + heartbeat(rng),
             wanted: false,
+            behind: false,
             page: None,
             pages: 0,
         }
@@ -82,7 +85,7 @@ impl SyncPasses {
             }
         }
         if self.page.is_none() && self.wanted && room {
-            self.wanted = false;
+            (self.wanted, self.behind) = (false, false);
             self.page = Some(Page::new(None, now));
         }
         let mut wake = self.drain_by.map_or(self.heartbeat_at, |by| by.min(self.heartbeat_at));
@@ -111,7 +114,13 @@ impl SyncPasses {
     /// Messages had to be left in the inbox: a pass from the start fetches them later.
     pub(crate) fn want(&mut self) {
         self.page = None;
-        self.wanted = true;
+        (self.wanted, self.behind) = (true, true);
+    }
+
+    /// Whether messages were left in the inbox and the pass that fetches them is still to start. What comes meanwhile is
+    /// later than they are.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     /// An answer with `more`. Answers whether it was the last page of the pass.

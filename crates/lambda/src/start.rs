@@ -13,7 +13,7 @@ use crate::error::HandlerError;
 
 /// Crates that write whole requests, events or frames at their finer levels: bodies and tokens would reach the log.
 const TALKATIVE: [&str; 6] =
-    ["aws_smithy_runtime", "aws_smithy_runtime_api", "lambda_runtime", "hyper", "tokio_tungstenite", "tungstenite"];
+    ["aws_smithy_runtime", "aws_smithy_runtime_api", "hyper", "lambda_runtime", "tokio_tungstenite", "tungstenite"];
 
 /// What is logged: what `filter` says, but nothing that could hold a body or a token, whatever it says.
 pub fn without_bodies(filter: EnvFilter) -> EnvFilter {

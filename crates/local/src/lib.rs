@@ -38,6 +38,8 @@ mod topic;
 mod worker;
 
 pub use error::LocalError;
+pub use lambda::start::without_bodies;
 pub use options::{Limits, Options};
 pub use run::{Ready, Running, Summary, start};
 pub use signing::SigningKey;
+pub use storage::make_folder;

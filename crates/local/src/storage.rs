@@ -19,8 +19,11 @@ const LOCK: &str = "lock";
 const QUEUES: &str = "queues.sqlite";
 const TABLES: &str = "tables.sqlite";
 
-/// Makes the data folder, for its owner alone, since bodies lie in it. A folder that exists keeps its mode.
-pub(crate) fn make_folder(data: &Path) -> io::Result<()> {
+/// Makes the data folder, or one in it, for its owner alone, since bodies lie there. A folder that exists keeps its mode.
+///
+/// # Errors
+/// When the system refuses.
+pub fn make_folder(data: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

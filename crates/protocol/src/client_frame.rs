@@ -286,7 +286,8 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
     if !raw.get().starts_with('{') {
         return refusal(None, Code::InvalidMessage, "a message is a JSON object");
     }
-    let fields = Fields::read(raw.get()).map_err(|error| format!("message {index} has a key twice: {}", place(&error)))?;
+    let fields =
+        Fields::read(raw.get()).map_err(|error| format!("message {index} has a key twice: {}", place(&error)))?;
     let text: Option<String> = fields.typed("id").ok().flatten().filter(|id: &String| id.len() <= MAX_ECHOED_ID_BYTES);
     let Some(id) = text.as_deref().and_then(|id| id.parse::<MessageId>().ok()) else {
         return refusal(text, Code::InvalidId, "`id` is a hyphenated UUID of version 7, made by the client");
