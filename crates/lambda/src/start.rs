@@ -22,19 +22,13 @@ pub fn without_bodies(filter: EnvFilter) -> EnvFilter {
     })
 }
 
-/// Starts JSON logs on standard output, at the level that Lambda's own `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` names, or `info`.
+/// Starts JSON logs on standard output, each with its time (without one Lambda takes every line for INFO), at the level that Lambda's own `AWS_LAMBDA_LOG_LEVEL` or `RUST_LOG` names, or `info`.
 pub fn telemetry() {
     let filter = EnvFilter::try_from_env("AWS_LAMBDA_LOG_LEVEL")
         .or_else(|_| EnvFilter::try_from_default_env())
         .unwrap_or_else(|_| EnvFilter::new("info"));
     let filter = without_bodies(filter);
-    tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .without_time()
-        .with_env_filter(filter)
-        .init();
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_env_filter(filter).init();
 }
 
 /// Serves invocations until Lambda ends the process.

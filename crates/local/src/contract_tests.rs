@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{DynamoDirectory, DynamoInbox, Tables};
-use delivery::{Failure, Queue, Receipt, Scheduled};
+use delivery::{Queue, Receipt};
 use rusqlite::Connection;
 use testkit::contract::{self, Consumable};
 use testkit::queue::Received;
@@ -49,21 +49,11 @@ struct Timed {
     queue: LocalQueue,
 }
 
-impl Queue for Timed {
-    async fn send(&self, jobs: &[Scheduled]) -> Vec<Result<(), Failure>> {
-        self.queue.send(jobs).await
-    }
-
-    async fn set_visibility(&self, records: &[(Receipt, Duration)]) -> Vec<Result<(), Failure>> {
-        self.queue.set_visibility(records).await
-    }
-
-    async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
-        self.queue.dead_letter(body, reason).await
-    }
-}
-
 impl Consumable for Timed {
+    fn port(&self) -> &impl Queue {
+        &self.queue
+    }
+
     async fn receive(&self) -> Vec<Received> {
         let received = self.queue.receive().await.expect("a receive");
         let record = |record: records::Received| Received {

@@ -256,7 +256,9 @@ async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) 
 }
 
 /// A queue with its consuming side, which functions leave to the event source mapping, and with time that can be moved.
-pub trait Consumable: Queue {
+pub trait Consumable {
+    /// The port.
+    fn port(&self) -> &impl Queue;
     /// Receives up to ten records that can be seen.
     fn receive(&self) -> impl Future<Output = Vec<Received>>;
     /// Deletes the record of a receipt.
@@ -296,7 +298,7 @@ async fn receive_all(queue: &impl Consumable) -> Vec<Received> {
 
 /// Everything that a [`Queue`] promises, together with what consumes it.
 pub async fn queue(queue: impl Consumable) {
-    send(&queue, (0..25).map(|n| (n, 0))).await;
+    send(queue.port(), (0..25).map(|n| (n, 0))).await;
     let received = receive_all(&queue).await;
     let mut bodies: Vec<String> = received.iter().map(|record| record.body.clone()).collect();
     bodies.sort();
@@ -310,7 +312,7 @@ pub async fn queue(queue: impl Consumable) {
     queue.advance(Duration::from_secs(3_600));
     assert!(queue.receive().await.is_empty(), "what is deleted is gone");
 
-    send(&queue, [(1, 5)]).await;
+    send(queue.port(), [(1, 5)]).await;
     queue.advance(Duration::from_millis(4_999));
     assert!(queue.receive().await.is_empty(), "a delayed record is not seen early");
     queue.advance(Duration::from_millis(1));
@@ -322,7 +324,7 @@ pub async fn queue(queue: impl Consumable) {
     let second = receive_all(&queue).await;
     assert_eq!((second[0].id.as_str(), second[0].receive_count), (first[0].id.as_str(), 2));
 
-    let hidden = queue.set_visibility(&[(second[0].receipt.clone(), Duration::from_secs(300))]).await;
+    let hidden = queue.port().set_visibility(&[(second[0].receipt.clone(), Duration::from_secs(300))]).await;
     assert!(hidden[0].is_ok());
     queue.advance(Duration::from_millis(299_999));
     assert!(queue.receive().await.is_empty(), "a record waits as long as it was told");
@@ -331,7 +333,7 @@ pub async fn queue(queue: impl Consumable) {
     assert_eq!(third[0].receive_count, 3, "waiting is not receiving");
     queue.delete(&third[0].receipt).await;
 
-    queue.dead_letter("poison", "it cannot be read").await.expect("dead-lettered");
+    queue.port().dead_letter("poison", "it cannot be read").await.expect("dead-lettered");
     assert_eq!(queue.dead_letters().await, ["poison"]);
     assert!(queue.receive().await.is_empty());
 }

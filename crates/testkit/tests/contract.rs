@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delivery::{Failure, Queue, Receipt, Scheduled};
+use delivery::{Queue, Receipt};
 use testkit::contract::{self, Consumable};
 use testkit::queue::Received;
 use testkit::{Clock, MemoryDirectory, MemoryInbox, MemoryQueue};
@@ -12,21 +12,11 @@ struct Timed {
     queue: MemoryQueue,
 }
 
-impl Queue for Timed {
-    async fn send(&self, jobs: &[Scheduled]) -> Vec<Result<(), Failure>> {
-        self.queue.send(jobs).await
-    }
-
-    async fn set_visibility(&self, records: &[(Receipt, Duration)]) -> Vec<Result<(), Failure>> {
-        self.queue.set_visibility(records).await
-    }
-
-    async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
-        self.queue.dead_letter(body, reason).await
-    }
-}
-
 impl Consumable for Timed {
+    fn port(&self) -> &impl Queue {
+        &self.queue
+    }
+
     async fn receive(&self) -> Vec<Received> {
         self.queue.receive(10)
     }

@@ -8,6 +8,16 @@ fn drained(frames: &[ServerFrame]) -> usize {
     frames.iter().filter(|frame| matches!(frame, ServerFrame::Drained { .. })).count()
 }
 
+/// bob's phone, connected again as `c1` after it missed a message.
+async fn back_after_one_message() -> Stage {
+    let stage = Stage::new();
+    stage.absent("bob", "phone").await;
+    stage.send(1, "bob").await;
+    stage.settle().await;
+    stage.connect("bob", "phone", "c1").await;
+    stage
+}
+
 #[tokio::test]
 async fn a_thousand_messages_are_drained_oldest_first_and_then_drained_is_said() {
     let stage = Stage::new();
@@ -49,11 +59,7 @@ async fn an_empty_inbox_is_drained_at_once() {
 
 #[tokio::test]
 async fn what_is_drained_is_awaited() {
-    let stage = Stage::new();
-    stage.absent("bob", "phone").await;
-    stage.send(1, "bob").await;
-    stage.settle().await;
-    stage.connect("bob", "phone", "c1").await;
+    let stage = back_after_one_message().await;
     stage.enqueue_drain("bob", "phone", "c1").await;
     stage.run_for(secs(6)).await;
     let attempts: Vec<u32> = stage.deliveries("c1").iter().map(|one| one.attempt).collect();
@@ -93,11 +99,7 @@ async fn two_first_devices_both_get_what_nobody_has_claimed_and_one_ack_ends_it(
 
 #[tokio::test]
 async fn a_drain_waits_for_a_connection_that_is_opening() {
-    let stage = Stage::new();
-    stage.absent("bob", "phone").await;
-    stage.send(1, "bob").await;
-    stage.settle().await;
-    stage.connect("bob", "phone", "c1").await;
+    let stage = back_after_one_message().await;
     stage.function.connections.answer("c1", PostOutcome::Gone);
     stage.enqueue_drain("bob", "phone", "c1").await;
     stage.settle().await;
@@ -109,11 +111,7 @@ async fn a_drain_waits_for_a_connection_that_is_opening() {
 
 #[tokio::test]
 async fn a_drain_of_a_dead_connection_ends_and_closes_it() {
-    let stage = Stage::new();
-    stage.absent("bob", "phone").await;
-    stage.send(1, "bob").await;
-    stage.settle().await;
-    stage.connect("bob", "phone", "c1").await;
+    let stage = back_after_one_message().await;
     stage.clock.advance(secs(10));
     stage.function.connections.answer("c1", PostOutcome::Gone);
     stage.enqueue_drain("bob", "phone", "c1").await;
@@ -125,11 +123,7 @@ async fn a_drain_of_a_dead_connection_ends_and_closes_it() {
 
 #[tokio::test]
 async fn drained_is_not_said_before_the_awaits_are_queued() {
-    let stage = Stage::new();
-    stage.absent("bob", "phone").await;
-    stage.send(1, "bob").await;
-    stage.settle().await;
-    stage.connect("bob", "phone", "c1").await;
+    let stage = back_after_one_message().await;
     stage.enqueue_drain("bob", "phone", "c1").await;
     stage.function.queue.ledger.fail_next("send", 1);
     stage.step().await;
@@ -157,11 +151,7 @@ async fn an_unreadable_row_blocks_nobody() {
 
 #[tokio::test]
 async fn when_only_the_end_could_not_be_said_only_the_end_comes_again() {
-    let stage = Stage::new();
-    stage.absent("bob", "phone").await;
-    stage.send(1, "bob").await;
-    stage.settle().await;
-    stage.connect("bob", "phone", "c1").await;
+    let stage = back_after_one_message().await;
     stage.enqueue_drain("bob", "phone", "c1").await;
     stage.function.connections.fail_after("c1", 1);
     stage.step().await;
