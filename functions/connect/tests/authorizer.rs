@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use connect::{Authorizer, Connect, TokenRules};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
@@ -123,6 +125,17 @@ async fn eddsa_is_believed() {
     let key = EncodingKey::from_ed_der(pair.to_pkcs8v1().expect("PKCS #8").as_ref());
     let issuer = Issuer::with(vec![jwk(&key, Algorithm::EdDSA, "k1")]).await;
     assert!(issuer.offer(&issuer.token(&key, Algorithm::EdDSA, Some("k1"))).await.is_ok());
+}
+
+#[tokio::test]
+async fn rs256_is_believed() {
+    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let der: Pkcs8V1Der<'_> = pair.as_der().expect("PKCS #8");
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der.as_ref()));
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes()).expect("a key");
+    let issuer = Issuer::with(vec![jwk(&key, Algorithm::RS256, "k1")]).await;
+    assert!(issuer.offer(&issuer.token(&key, Algorithm::RS256, Some("k1"))).await.is_ok());
+    assert!(issuer.refuses(&issuer.token(&key, Algorithm::RS512, Some("k1"))).await, "not among the algorithms");
 }
 
 #[tokio::test]
