@@ -43,7 +43,7 @@ impl Connections for GatewayConnections {
         };
         self.meter.count("apigateway", "PostToConnection", unit, quantity);
         if let (PostOutcome::Unknown | PostOutcome::Forbidden, Err(error)) = (outcome, &posted) {
-            tracing::warn!(failure = %failure("post a frame", error), "nobody knows whether a frame arrived");
+            tracing::warn!(failure = %failure("post a frame", error), "a frame was not answered as taken");
         }
         outcome
     }

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCa
 use delivery::{Address, Connection, ConnectionId, Device, Directory, Failure, Holder, Registration, WakeState};
 use protocol::{Timestamp, UserId};
 
-use crate::dynamo::{capacity, is_condition_failure};
+use crate::dynamo::{self, capacity, is_condition_failure};
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item};
 use crate::meter::{Meter, Unit};
@@ -39,14 +39,7 @@ impl DynamoDirectory {
     }
 
     fn update(&self, key: Item, update: keys::Update) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .update_expression(update.update)
-            .condition_expression(update.condition)
-            .set_expression_attribute_values(Some(update.values))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+        dynamo::update(&self.client, &self.table, key, update)
     }
 }
 

@@ -1,12 +1,14 @@
-//! What the two tables share: how an SDK client is made for a store in the same process, what a call consumed, and how a failed
-//! condition is told from a failure.
+//! What the two tables share: how an SDK client is made for a store in the same process, how a
+//! conditional update is made, what a call consumed, and how a failed condition is told from a failure.
 
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::types::ConsumedCapacity;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity};
 use aws_smithy_runtime_api::client::http::HttpClient;
 
 use crate::clients::behavior_version;
+use crate::keys::{Item, Update};
 
 pub use aws_sdk_dynamodb::Client;
 
@@ -23,6 +25,18 @@ pub fn client(http: impl HttpClient + 'static) -> Client {
         .http_client(http)
         .build();
     Client::from_conf(config)
+}
+
+/// A conditional update of the item under `key`, not yet sent.
+pub(crate) fn update(client: &Client, table: &str, key: Item, update: Update) -> UpdateItemFluentBuilder {
+    client
+        .update_item()
+        .table_name(table)
+        .set_key(Some(key))
+        .update_expression(update.update)
+        .condition_expression(update.condition)
+        .set_expression_attribute_values(Some(update.values))
+        .return_consumed_capacity(ReturnConsumedCapacity::Total)
 }
 
 /// The units that a call consumed, as the store says.

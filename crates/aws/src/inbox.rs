@@ -12,7 +12,7 @@ use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row};
 use futures::future::join_all;
 use protocol::{DeviceId, Ref, Timestamp, UserId};
 
-use crate::dynamo::{capacity, is_condition_failure};
+use crate::dynamo::{self, capacity, is_condition_failure};
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item};
 use crate::meter::{Meter, Unit};
@@ -232,18 +232,8 @@ impl Inbox for DynamoInbox {
     }
 
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
-        let update = keys::undelivered_update();
-        let outcome = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys::row_key(key)))
-            .update_expression(update.update)
-            .condition_expression(update.condition)
-            .set_expression_attribute_values(Some(update.values))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
+        let update = dynamo::update(&self.client, &self.table, keys::row_key(key), keys::undelivered_update());
+        let outcome = update.send().await;
         match outcome {
             Ok(output) => {
                 self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
