@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Deploys infra/template.yaml to an emulator of AWS, as `sam build` and `sam deploy` do to AWS.
 
-It zips and uploads each function's `bootstrap`, puts the zip's address where the template has `CodeUri: ..`, and creates or
+It zips and uploads each function's `bootstrap`, puts the zip's address where the template has `CodeUri`, and creates or
 updates the stack. Nothing else of the template changes, except for resource types that the emulator's CloudFormation does not
 know: see `ResponsesByApi`. May be run again at any time.
 
@@ -78,12 +78,15 @@ def zipped(bootstrap):
     return out.getvalue()
 
 
-def upload(s3, bucket, template, artifacts):
-    """Uploads what `cargo lambda build` left in `artifacts`, and points the template at it."""
+def make_bucket(s3, bucket):
     try:
         s3.head_bucket(Bucket=bucket)
     except botocore.exceptions.ClientError:
         s3.create_bucket(Bucket=bucket)
+
+
+def upload(s3, bucket, template, artifacts):
+    """Uploads what `cargo lambda build` left in `artifacts`, and points the template at it."""
     for name, resource, binary in functions(template):
         bootstrap = artifacts / binary / "bootstrap"
         if not bootstrap.is_file():
@@ -222,6 +225,8 @@ def arguments():
                         help="holds BINARY/bootstrap for each function (target/lambda)")
     parser.add_argument("--bucket", default="vartalap-artifacts", help="where code is uploaded (%(default)s)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for the stack (%(default)s)")
+    parser.add_argument("--jwks", type=pathlib.Path, metavar="FILE",
+                        help="upload this key set, and let JwksUrl be its address in the emulator's S3")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
                         help="of the template; JwksUrl, Issuer and Audience have no default")
     return parser.parse_args()
@@ -246,11 +251,15 @@ def main():
     def client(service):
         return session.client(service, endpoint_url=args.endpoint, config=config)
 
-    cloudformation = client("cloudformation")
+    cloudformation, s3 = client("cloudformation"), client("s3")
+    make_bucket(s3, args.bucket)
+    if args.jwks:
+        s3.put_object(Bucket=args.bucket, Key="jwks.json", Body=args.jwks.read_bytes(), ContentType="application/json")
+        given.setdefault("JwksUrl", f"{args.endpoint.rstrip('/')}/{args.bucket}/jwks.json")
 
     template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=TemplateLoader)
     parameters = parameters_of(template, given)
-    upload(client("s3"), args.bucket, template, args.artifacts)
+    upload(s3, args.bucket, template, args.artifacts)
     responses = None
     try:
         deploy(cloudformation, args.stack, template, parameters, args.timeout)

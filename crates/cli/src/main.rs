@@ -1,4 +1,4 @@
-//! The `vartalap` command: a local cloud, tokens for it, and three small clients. Each command has its file; this one parses
+//! The `vartalap` command: a local cloud, its issuer, and three small clients. Each command has its file; this one parses
 //! and dispatches.
 
 mod chat;
@@ -6,6 +6,7 @@ mod connection;
 mod exit;
 mod identity;
 mod interrupts;
+mod jwks;
 mod listen;
 mod marks;
 mod screen;
@@ -17,7 +18,9 @@ mod up;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Chat delivery: run it on this machine, and talk to it or to a deployed one.
 ///
@@ -33,6 +36,7 @@ struct Cli {
 enum Command {
     Up(up::UpArgs),
     Token(token::TokenArgs),
+    Jwks(jwks::JwksArgs),
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Chat(chat::ChatArgs),
@@ -45,6 +49,7 @@ async fn main() -> ExitCode {
     exit::code(match cli.command {
         Command::Up(args) => up::run(args).await,
         Command::Token(args) => token::run(&args),
+        Command::Jwks(args) => jwks::run(&args),
         Command::Send(args) => send::run(args).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Chat(args) => chat::run(args).await,
@@ -53,9 +58,10 @@ async fn main() -> ExitCode {
 
 /// Logs to stderr, and goes on without a log when that is closed. What could hold a token or a body stays out of it, whatever is asked for.
 fn start_log() {
-    let asked = EnvFilter::try_from_env("VARTALAP_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    let filter = local::without_bodies(asked);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false).init();
+    let asked = std::env::var_os("VARTALAP_LOG").and_then(|value| value.to_str()?.parse::<Targets>().ok());
+    let filter = local::without_bodies(asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN)));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -130,6 +132,18 @@ async fn the_environment_sets_the_flags_of_up() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_printed_key_set_is_that_of_the_printed_tokens() {
+    let data = tempfile::tempdir().expect("a folder");
+    let jwks = end(start(&["jwks"], data.path())).await;
+    assert_eq!((jwks.code, jwks.out.lines().count(), jwks.err.as_str()), (Some(0), 1, ""));
+    let token = end(start(&["token", "carol"], data.path())).await.out;
+    let header = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').next().expect("a header")).expect("base64");
+    let json = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("JSON");
+    let (keys, header) = (json(jwks.out.as_bytes()), json(&header));
+    assert_eq!((&keys["keys"][0]["kid"], keys["keys"][0].get("d")), (&header["kid"], None), "the public half alone");
 }
 
 #[tokio::test]
