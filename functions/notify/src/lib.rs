@@ -8,7 +8,7 @@ pub mod webhook;
 use std::time::Duration;
 
 use delivery::wake::{MAX_IDS, step};
-use delivery::{Directory, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Wake, WakeStep};
+use delivery::{Directory, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Wake, WakeState, WakeStep};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
 use protocol::Timestamp;
@@ -76,9 +76,11 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
                 WakeStep::Push(started) => {
                     let pushed = self.push(hand_over, now).await;
                     if pushed != Ok(true) {
-                        // Nobody was woken, so the interval must not hold up the next try.
-                        let undone = self.directory.replace_wake_state(user, &holder, &started, &state, now).await;
-                        undone.map_err(|failure| failure.to_string())?;
+                        // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this
+                        // record ends, so it must not hold the due wake either.
+                        let undone = if pushed.is_ok() { WakeState { due: None, ..state } } else { state };
+                        let replaced = self.directory.replace_wake_state(user, &holder, &started, &undone, now).await;
+                        replaced.map_err(|failure| failure.to_string())?;
                     }
                     pushed.map(|_| Verdict::Done)
                 }

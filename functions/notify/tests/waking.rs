@@ -176,6 +176,21 @@ async fn a_wake_of_nothing_holds_up_no_later_one() {
 }
 
 #[tokio::test]
+async fn a_summary_of_nothing_holds_up_no_later_wake() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    stage.hand_over(2, own()).await;
+    stage.settle().await;
+    stage.ack_all().await;
+    stage.run_for(40).await;
+    assert_eq!(stage.wakes().len(), 1, "no summary of nothing");
+    stage.hand_over(3, own()).await;
+    stage.run_for(1).await;
+    assert_eq!(stage.wakes().len(), 1, "nobody holds the due wake any more");
+}
+
+#[tokio::test]
 async fn a_later_message_is_a_wake_of_its_own() {
     let stage = Stage::new().await;
     stage.hand_over(1, own()).await;
