@@ -94,7 +94,10 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
                 break;
             }
             let forgotten = gone.iter().map(|(posting, _)| (posting.pending.address(), posting.connection.id.clone()));
-            self.forget(forgotten).await;
+            let unclosed = self.forget(forgotten).await;
+            let (kept, gone): (Vec<_>, Vec<_>) =
+                gone.into_iter().partition(|(posting, _)| unclosed.contains(&posting.connection.id));
+            waiting |= !kept.is_empty();
             let looks = self.look(gone.iter().map(|(posting, _)| &posting.pending.user), invocation.now).await;
             for (posting, row) in gone {
                 plan.add(posting.pending, row, &looks, step, Some(&posting.connection.id));
@@ -125,7 +128,9 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
             .iter()
             .filter(|(.., connection)| had_its_chance(connection, &self.waits, invocation.now))
             .map(|(pending, _, connection)| (pending.address(), connection.id.clone()));
-        self.forget(silent).await;
+        if !self.forget(silent).await.is_empty() {
+            plan.retry = Some("a silent connection could not be closed".to_owned());
+        }
     }
 }
 

@@ -82,19 +82,22 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
         let mut gone = Vec::new();
         for ((owed, posting), outcome) in connected.into_iter().zip(postings).zip(outcomes) {
             match after_post(outcome, &posting.connection, now) {
-                AfterPost::Gone => {
-                    gone.push((posting.pending.address(), posting.connection.id));
-                    if !owed.ephemeral {
-                        absent.push(owed);
-                    }
-                }
+                AfterPost::Gone => gone.push((owed, posting)),
                 _ if owed.ephemeral => {}
                 AfterPost::Await => progress.posted.push((posting.pending, owed.jobs)),
                 AfterPost::Never => {}
                 AfterPost::Retry => progress.retry(&owed.jobs, "posting is forbidden"),
             }
         }
-        self.forget(gone).await;
+        let forgotten = gone.iter().map(|(_, posting)| (posting.pending.address(), posting.connection.id.clone()));
+        let unclosed = self.forget(forgotten).await;
+        for (owed, posting) in gone.into_iter().filter(|(owed, _)| !owed.ephemeral) {
+            if unclosed.contains(&posting.connection.id) {
+                progress.posted.push((posting.pending, owed.jobs));
+            } else {
+                absent.push(owed);
+            }
+        }
         absent
     }
 

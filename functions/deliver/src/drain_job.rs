@@ -89,7 +89,9 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
             return Some(Verdict::Wait(DELAY));
         }
         let address = delivery::Address { user: job.user.clone(), device: job.device.clone() };
-        self.forget([(address, connection.id.clone())]).await;
-        Some(Verdict::Done)
+        if self.forget([(address, connection.id.clone())]).await.is_empty() {
+            return Some(Verdict::Done);
+        }
+        Some(Verdict::Retry("a connection that is gone could not be closed".to_owned()))
     }
 }

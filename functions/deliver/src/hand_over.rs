@@ -32,6 +32,7 @@ impl<I: Inbox, D: Sync, Q: Sync, C: Sync, O: OfflineTopic> Deliver<I, D, Q, C, O
                 device: one.device.clone(),
                 reference: one.row.key().reference(),
                 reason: one.reason,
+                due: None,
             })
             .collect();
         let published = self.offline.publish(&hand_overs).await;

@@ -1,11 +1,11 @@
 //! Posting envelopes: packed into as few frames as each connection allows, oldest first. What an outcome means is
 //! decided in `delivery::attempt`.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use delivery::{Address, Connection, ConnectionId, Connections, Directory, Pending, PostOutcome, Row};
-use futures::future::{join, join_all};
+use futures::future::join_all;
 use protocol::{Delivery, DeviceId, pack};
 use tokio::time::{Instant, timeout_at};
 
@@ -39,7 +39,7 @@ impl Posting {
 impl<I: Sync, D: Directory, Q: Sync, C: Connections, O: Sync> Deliver<I, D, Q, C, O> {
     /// Posts to all connections at the same time, to each one frame after the other. Answers in order of `postings`.
     pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
-        let mut by_connection: HashMap<&ConnectionId, Vec<usize>> = HashMap::new();
+        let mut by_connection: BTreeMap<&ConnectionId, Vec<usize>> = BTreeMap::new();
         for (index, posting) in postings.iter().enumerate() {
             by_connection.entry(&posting.connection.id).or_default().push(index);
         }
@@ -81,19 +81,24 @@ impl<I: Sync, D: Directory, Q: Sync, C: Connections, O: Sync> Deliver<I, D, Q, C
         outcomes
     }
 
-    /// Forgets connections that are gone or silent and closes them, so that whoever is still behind one reconnects. Each
-    /// is forgotten only if it is still the registered one. A failure costs a useless post later, no message.
-    pub(crate) async fn forget(&self, gone: impl IntoIterator<Item = (Address, ConnectionId)>) {
+    /// Closes connections that are gone or silent, so that whoever is still behind one reconnects, and then forgets them, each only if
+    /// it is still the registered one. Answers which could not be closed: those stay registered, and somebody may be there, who
+    /// would get nothing any more.
+    pub(crate) async fn forget(&self, gone: impl IntoIterator<Item = (Address, ConnectionId)>) -> Vec<ConnectionId> {
         let mut gone: Vec<(Address, ConnectionId)> = gone.into_iter().collect();
         gone.sort_unstable();
         gone.dedup();
-        join_all(gone.iter().map(|(address, connection)| async move {
-            let unregistered = self.directory.unregister(address, connection);
-            let (unregistered, closed) = join(unregistered, self.connections.disconnect(connection)).await;
-            for failure in [unregistered, closed].into_iter().filter_map(Result::err) {
+        let unclosed = join_all(gone.iter().map(|(address, connection)| async move {
+            if let Err(failure) = self.connections.disconnect(connection).await {
+                tracing::warn!(%failure, "a connection could not be closed");
+                return Some(connection.clone());
+            }
+            if let Err(failure) = self.directory.unregister(address, connection).await {
+                // The next post to it finds it gone.
                 tracing::warn!(%failure, "a connection could not be forgotten");
             }
-        }))
-        .await;
+            None
+        }));
+        unclosed.await.into_iter().flatten().collect()
     }
 }

@@ -33,6 +33,27 @@ async fn what_is_not_acked_is_posted_four_times_at_the_schedule_and_then_exhaust
 }
 
 #[tokio::test]
+async fn a_silent_connection_stays_registered_until_it_could_be_closed() {
+    let stage = Stage::new();
+    let connection = stage.connect("bob", "phone", "c1").await;
+    stage.send(1, "bob").await;
+    stage.function.connections.ledger.fail_next("disconnect", 1);
+    while stage.function.connections.ledger.calls("disconnect") == 0 {
+        assert_eq!(stage.function.directory.connection(&address("bob", "phone")), Some(connection.clone()));
+        let next = stage.function.queue.next_visible().expect("an Await");
+        stage.clock.advance(next.since(stage.clock.now()));
+        stage.settle().await;
+    }
+    let registered = stage.function.directory.connection(&address("bob", "phone"));
+    assert_eq!(registered, Some(connection), "somebody may be there, and would get nothing any more");
+    stage.run_for(secs(60)).await;
+    assert_eq!(stage.function.connections.closed(), ["c1".into()]);
+    assert_eq!(stage.function.directory.connection(&address("bob", "phone")), None);
+    assert_eq!(stage.function.offline.take().len(), 1, "it is handed over once");
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
 async fn an_await_of_a_hundred_acked_refs_is_one_batch_get_and_no_post() {
     let stage = Stage::new();
     stage.connect("bob", "phone", "c1").await;

@@ -152,6 +152,23 @@ async fn a_gone_connection_is_forgotten_and_its_device_handed_over() {
 }
 
 #[tokio::test]
+async fn a_connection_that_seems_gone_and_cannot_be_closed_is_awaited() {
+    let stage = Stage::new();
+    let connection = stage.connect("bob", "phone", "c1").await;
+    stage.clock.advance(secs(10));
+    stage.function.connections.answer("c1", PostOutcome::Gone);
+    stage.function.connections.ledger.fail_next("disconnect", 1);
+    stage.send(1, "bob").await;
+    stage.step().await;
+    assert_eq!(stage.function.directory.connection(&address("bob", "phone")), Some(connection));
+    assert!(stage.function.offline.take().is_empty(), "somebody may be there");
+    assert_eq!(stage.function.queue.jobs().len(), 1, "an Await");
+    stage.function.connections.answer("c1", PostOutcome::Posted);
+    stage.run_for(secs(6)).await;
+    assert_eq!(stage.deliveries("c1").len(), 1);
+}
+
+#[tokio::test]
 async fn a_connection_that_is_opening_is_awaited_not_forgotten() {
     let stage = Stage::new();
     let connection = stage.connect("bob", "phone", "c1").await;
