@@ -168,7 +168,7 @@ pub fn is_expired(item: &Item, now: Timestamp) -> bool {
 pub fn wake_state(item: &Item) -> Result<WakeState, UnreadableItem> {
     let moment = |name| item.contains_key(name).then(|| number_of(item, name).map(Timestamp::from_millis)).transpose();
     let due = match moment(WAKE_DUE)? {
-        Some(at) => Some(Due { at, record: text_of(item, WAKE_RECORD)?.to_owned() }),
+        Some(at) => Some(Due { at, token: text_of(item, WAKE_RECORD)?.to_owned() }),
         None => None,
     };
     Ok(WakeState { last: moment(LAST_WAKE)?, due })
@@ -231,7 +231,7 @@ pub fn wake_update(holder: &Holder, before: &WakeState, after: &WakeState, ttl: 
         [
             (LAST_WAKE, state.last.map(|last| number(last.as_millis()))),
             (WAKE_DUE, due.map(|due| number(due.at.as_millis()))),
-            (WAKE_RECORD, due.map(|due| text(due.record.as_str()))),
+            (WAKE_RECORD, due.map(|due| text(due.token.as_str()))),
         ]
     };
     let (mut set, mut remove, mut conditions, mut values) = (vec![], vec![], vec![], Item::new());

@@ -115,7 +115,7 @@ fn an_item_that_was_changed_is_unreadable() {
 #[test]
 fn a_wake_state_is_replaced_only_if_it_is_the_same() {
     let before = WakeState { last: Some(Timestamp::from_millis(5)), due: None };
-    let due = Due { at: Timestamp::from_millis(9), record: "record".to_owned() };
+    let due = Due { at: Timestamp::from_millis(9), token: "record".to_owned() };
     let after = WakeState { last: None, due: Some(due) };
     let phone = Holder::Device("phone".parse().expect("a device"));
     expect![[r#"

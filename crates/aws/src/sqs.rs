@@ -102,6 +102,14 @@ impl Queue for SqsQueue {
         join_all(batches).await.into_iter().flatten().collect()
     }
 
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), Failure> {
+        const OPERATION: &str = "send a record";
+        self.meter.count("sqs", "SendMessage", Unit::QueueRequest, steps(body.len(), METERED_BYTES));
+        let call = self.client.send_message().queue_url(&self.url).message_body(body);
+        call.delay_seconds(whole_seconds(delay)).send().await.map_err(|error| failure(OPERATION, &error))?;
+        Ok(())
+    }
+
     async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
         const OPERATION: &str = "dead-letter a record";
         let Some(url) = &self.dead_letter_url else {

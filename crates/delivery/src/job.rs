@@ -103,6 +103,9 @@ pub struct HandOver {
     pub reference: Ref,
     /// Why.
     pub reason: Reason,
+    /// The due wake that this record is to push; none in what `deliver` publishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
 }
 
 /// A record that is not a job. Never quotes the record, which may hold a body.
@@ -248,12 +251,16 @@ mod tests {
             device: None,
             reference: format!("{REF}~*").parse().expect("a ref"),
             reason: Reason::Absent,
+            due: None,
         };
         expect![[
             r#"{"user":"bob","device":null,"ref":"0198a5c0-7c00-7abc-8def-0123456789ab~alice~*","reason":"absent"}"#
         ]]
         .assert_eq(&hand_over.encode());
         assert_eq!(HandOver::decode(&hand_over.encode()).expect("a hand-over"), hand_over);
+        let holder = HandOver { due: Some("7".to_owned()), ..hand_over };
+        assert!(holder.encode().ends_with(r#","reason":"absent","due":"7"}"#));
+        assert_eq!(HandOver::decode(&holder.encode()).expect("a hand-over"), holder);
     }
 
     #[test]

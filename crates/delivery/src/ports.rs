@@ -141,12 +141,15 @@ pub trait Directory: Send + Sync {
     ) -> impl Future<Output = Result<bool, Failure>> + Send;
 }
 
+/// Longest delay of a record. Source: SQS quotas.
+pub const MAX_DELAY: Duration = Duration::from_secs(15 * 60);
+
 /// A job and how long nobody shall see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduled {
     /// The job.
     pub job: Job,
-    /// Whole seconds, at most 15 minutes.
+    /// Whole seconds, at most [`MAX_DELAY`].
     pub delay: Duration,
 }
 
@@ -174,6 +177,9 @@ pub trait Queue: Send + Sync {
 
     /// Hides records of which a receipt is held for a while (whole seconds, from now). Answers in order of `records`.
     fn set_visibility(&self, records: &[(Receipt, Duration)]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+
+    /// Sends one record with this body, to be seen after `delay` (whole seconds, at most [`MAX_DELAY`]). `Ok` means durable.
+    fn send_later(&self, body: &str, delay: Duration) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Copies a record's body to the dead-letter queue, with the reason.
     fn dead_letter(&self, body: &str, reason: &str) -> impl Future<Output = Result<(), Failure>> + Send;

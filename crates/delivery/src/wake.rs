@@ -1,10 +1,14 @@
 //! Wakes: one at once, then at most one in each interval, and none lost. The state is one value per inbox, replaced only
 //! if nobody else replaced it meanwhile.
 //!
-//! The argument that none is lost: a record ends as covered only while another record holds the due wake. Whoever holds it
-//! gives it up in the same write that starts its push, and reads what is pending after that write; the covered record's
-//! envelope was put before, so the reader sees it. A holder that dies is received again, and one that never comes
-//! back is overtaken after [`OVERDUE`].
+//! A record that comes too early is postponed: a copy of it, the holder, is sent with a delay and a token, and the token is written as
+//! the due wake. Records that come while a wake is due end as covered.
+//!
+//! The argument that none is lost: a record ends as covered only while the holder is on its way. The holder gives the due wake up in
+//! the same write that starts its push, and reads what is pending after that write; the covered record's envelope was put before, so
+//! the reader sees it. The holder is a record of its own, with a token that is never used again, so a second receive of the same
+//! record, which SQS may make at any time, can neither hold the due wake again nor end it: it finds another token and is taken for any
+//! other record. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`].
 
 use std::time::Duration;
 
@@ -13,8 +17,7 @@ use protocol::Timestamp;
 /// How long after its time a due wake is taken over by the next record. Longer than the longest back-off of the holder.
 pub const OVERDUE: Duration = Duration::from_secs(600);
 
-/// Longest interval that can be kept: a record waits by visibility, which SQS ends after 12 hours, and an hour leaves room for
-/// back-off.
+/// Longest interval that can be kept. A holder is delayed by at most 15 minutes at a time.
 pub const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// Most pending ids that one wake names.
@@ -25,8 +28,8 @@ pub const MAX_IDS: usize = 256;
 pub struct Due {
     /// When.
     pub at: Timestamp,
-    /// The id of the record that waits, by visibility, to push it.
-    pub record: String,
+    /// Names the holder: the record that is on its way to push it.
+    pub token: String,
 }
 
 /// When an inbox's device was last woken, and whether a wake is due.
@@ -38,28 +41,28 @@ pub struct WakeState {
     pub due: Option<Due>,
 }
 
-/// What a record of the wake queue does next. Both states are to be written before it is done.
+/// What a record of the wake queue does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WakeStep {
     /// Write the state, read what is pending, push; write the state before again if that wakes nobody.
     Push(WakeState),
-    /// Write the state and wait until then.
-    Hold(WakeState, Timestamp),
+    /// Send a holder that comes then, write it as due, and end.
+    Postpone(Timestamp),
+    /// It is the holder, and early: wait until then.
+    Wait(Timestamp),
     /// Another record will push for this one too.
     Covered,
 }
 
-/// Decides for the record `record` at `now`.
-pub fn step(state: &WakeState, record: &str, interval: Duration, now: Timestamp) -> WakeStep {
-    let held_by_another = state.due.as_ref().is_some_and(|due| due.record != record && now < due.at.plus(OVERDUE));
-    if held_by_another {
+/// Decides at `now` for a record that holds the due wake `token`, if it holds one.
+pub fn step(state: &WakeState, token: Option<&str>, interval: Duration, now: Timestamp) -> WakeStep {
+    let holds = state.due.as_ref().is_some_and(|due| Some(due.token.as_str()) == token);
+    if !holds && state.due.as_ref().is_some_and(|due| now < due.at.plus(OVERDUE)) {
         return WakeStep::Covered;
     }
     match state.last.map(|last| last.plus(interval)).filter(|next| *next > now) {
-        Some(next) => {
-            let due = Some(Due { at: next, record: record.to_owned() });
-            WakeStep::Hold(WakeState { last: state.last, due }, next)
-        }
+        Some(next) if holds => WakeStep::Wait(next),
+        Some(next) => WakeStep::Postpone(next),
         None => WakeStep::Push(WakeState { last: Some(now), due: None }),
     }
 }
@@ -74,31 +77,36 @@ mod tests {
         Timestamp::from_secs(1_000 + secs)
     }
 
-    #[test]
-    fn a_burst_is_one_wake_and_one_summary() {
-        let mut state = WakeState::default();
-        let WakeStep::Push(next) = step(&state, "first", INTERVAL, at(0)) else { panic!("the first pushes") };
-        state = next;
-        let WakeStep::Hold(next, until) = step(&state, "second", INTERVAL, at(1)) else { panic!("the second holds") };
-        assert_eq!(until, at(30));
-        state = next;
-        for other in ["third", "fourth"] {
-            assert_eq!(step(&state, other, INTERVAL, at(2)), WakeStep::Covered);
-        }
-        let WakeStep::Push(next) = step(&state, "second", INTERVAL, at(30)) else { panic!("the holder pushes") };
-        assert_eq!(next, WakeState { last: Some(at(30)), due: None });
+    fn due(token: &str) -> WakeState {
+        WakeState { last: Some(at(0)), due: Some(Due { at: at(30), token: token.to_owned() }) }
     }
 
     #[test]
-    fn a_holder_that_comes_early_keeps_its_wait() {
-        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), record: "me".to_owned() }) };
-        assert_eq!(step(&state, "me", INTERVAL, at(29)), WakeStep::Hold(state.clone(), at(30)));
+    fn a_burst_is_one_wake_and_one_summary() {
+        let WakeStep::Push(state) = step(&WakeState::default(), None, INTERVAL, at(0)) else {
+            panic!("the first pushes")
+        };
+        assert_eq!(step(&state, None, INTERVAL, at(1)), WakeStep::Postpone(at(30)));
+        assert_eq!(step(&due("holder"), None, INTERVAL, at(2)), WakeStep::Covered);
+        let pushed = WakeState { last: Some(at(30)), due: None };
+        assert_eq!(step(&due("holder"), Some("holder"), INTERVAL, at(30)), WakeStep::Push(pushed));
+    }
+
+    #[test]
+    fn a_holder_that_comes_early_waits() {
+        assert_eq!(step(&due("me"), Some("me"), INTERVAL, at(29)), WakeStep::Wait(at(30)));
+    }
+
+    #[test]
+    fn a_holder_that_holds_nothing_any_more_is_a_record_like_any_other() {
+        assert_eq!(step(&due("another"), Some("me"), INTERVAL, at(31)), WakeStep::Covered);
+        let pushed = WakeState { last: Some(at(30)), due: None };
+        assert_eq!(step(&pushed, Some("me"), INTERVAL, at(31)), WakeStep::Postpone(at(60)));
     }
 
     #[test]
     fn a_holder_that_never_comes_is_overtaken() {
-        let state = WakeState { last: Some(at(0)), due: Some(Due { at: at(30), record: "lost".to_owned() }) };
-        assert_eq!(step(&state, "me", INTERVAL, at(629)), WakeStep::Covered);
-        assert!(matches!(step(&state, "me", INTERVAL, at(630)), WakeStep::Push(_)));
+        assert_eq!(step(&due("lost"), None, INTERVAL, at(629)), WakeStep::Covered);
+        assert!(matches!(step(&due("lost"), None, INTERVAL, at(630)), WakeStep::Push(_)));
     }
 }

@@ -196,6 +196,13 @@ impl Queue for LocalQueue {
         outcomes
     }
 
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), Failure> {
+        self.send_bodies(vec![(body.to_owned(), delay)])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(failure("send a record", "nothing was answered")))
+    }
+
     async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
         self.count("SendMessage", body.len());
         let (spec, now) = (Arc::clone(&self.spec), self.clock.now());

@@ -228,7 +228,7 @@ async fn connections_end(directory: &impl Directory) {
 
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {
     directory.register(&address("dan", "phone"), &connection("c1", 0), NOW).await.expect("an outcome");
-    let due = Due { at: NOW.plus(Duration::from_secs(30)), record: "record".to_owned() };
+    let due = Due { at: NOW.plus(Duration::from_secs(30)), token: "token".to_owned() };
     let states = [
         WakeState::default(),
         WakeState { last: Some(NOW), due: None },
@@ -332,6 +332,14 @@ pub async fn queue(queue: impl Consumable) {
     let third = receive_all(&queue).await;
     assert_eq!(third[0].receive_count, 3, "waiting is not receiving");
     queue.delete(&third[0].receipt).await;
+
+    queue.port().send_later("postponed", Duration::from_secs(30)).await.expect("sent");
+    queue.advance(Duration::from_millis(29_999));
+    assert!(queue.receive().await.is_empty(), "a postponed record is not seen early");
+    queue.advance(Duration::from_millis(1));
+    let postponed = receive_all(&queue).await;
+    assert_eq!((postponed.len(), postponed[0].body.as_str()), (1, "postponed"));
+    queue.delete(&postponed[0].receipt).await;
 
     queue.port().dead_letter("poison", "it cannot be read").await.expect("dead-lettered");
     assert_eq!(queue.dead_letters().await, ["poison"]);

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use delivery::ports::MAX_DELAY;
 use delivery::{Failure, Job, Queue, Receipt, Scheduled};
 use protocol::Timestamp;
 use serde_json::{Value, json};
@@ -42,7 +43,7 @@ pub struct MemoryQueue {
     records: Arc<Mutex<Vec<Stored>>>,
     dead: Arc<Mutex<Vec<(String, String)>>>,
     sent: Arc<Mutex<u64>>,
-    /// Calls: `send`, `set_visibility`, `dead_letter`.
+    /// Calls: `send`, `send_later`, `set_visibility`, `dead_letter`.
     pub ledger: Ledger,
 }
 
@@ -154,7 +155,7 @@ impl Queue for MemoryQueue {
             let entered = self.ledger.enter("send");
             for scheduled in batch {
                 if entered.is_ok() {
-                    assert!(scheduled.delay <= Duration::from_secs(900), "SQS delays by at most 15 minutes");
+                    assert!(scheduled.delay <= MAX_DELAY, "SQS delays by at most 15 minutes");
                     self.put(scheduled.job.encode(), scheduled.delay);
                 }
                 outcomes.push(entered.as_ref().copied().map_err(|_| planned()));
@@ -175,6 +176,13 @@ impl Queue for MemoryQueue {
             outcomes.push(entered);
         }
         outcomes
+    }
+
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), Failure> {
+        self.ledger.enter("send_later")?;
+        assert!(delay <= MAX_DELAY, "SQS delays by at most 15 minutes");
+        self.put(body.to_owned(), delay);
+        Ok(())
     }
 
     async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {

@@ -7,7 +7,8 @@ pub mod webhook;
 
 use std::time::Duration;
 
-use delivery::wake::{MAX_IDS, step};
+use delivery::ports::MAX_DELAY;
+use delivery::wake::{Due, MAX_IDS, step};
 use delivery::{Directory, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Wake, WakeState, WakeStep};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
@@ -42,7 +43,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
         let verdicts = records(event)?.into_iter().map(|record| async {
             let verdict = match HandOver::decode(&record.body) {
-                Ok(hand_over) => self.wake(&hand_over, &record, invocation.now).await.unwrap_or_else(Verdict::Retry),
+                Ok(hand_over) => self.wake(&hand_over, &record, invocation).await.unwrap_or_else(Verdict::Retry),
                 Err(unreadable) => Verdict::Reject(unreadable.to_string()),
             };
             (record, verdict)
@@ -51,42 +52,54 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         Ok(serde_json::to_value(response).expect("a list of ids is always JSON"))
     }
 
-    async fn wake(&self, hand_over: &HandOver, record: &Record, now: Timestamp) -> Result<Verdict, String> {
-        // On a later receive the record may hold the wake of others, so its own envelope says nothing any more.
-        if record.receive_count == 1 && !self.is_pending(hand_over, now).await? {
+    async fn wake(&self, hand_over: &HandOver, record: &Record, invocation: Invocation) -> Result<Verdict, String> {
+        let now = invocation.now;
+        // A holder's own envelope says nothing: it is to wake for others as well. Nor does that of a record which may have overtaken
+        // a holder before.
+        if hand_over.due.is_none() && record.receive_count == 1 && !self.is_pending(hand_over, now).await? {
             return Ok(Verdict::Done);
         }
         let user = &hand_over.user;
         let holder = hand_over.device.clone().map_or(Holder::Unclaimed, Holder::Device);
-        for _ in 0..RACES {
+        for race in 0..RACES {
             let state = self.directory.wake_state(user, &holder).await.map_err(|failure| failure.to_string())?;
             let Some(state) = state else { return Ok(Verdict::Done) };
-            let decision = step(&state, &record.id, self.interval, now);
-            let next = match &decision {
+            let next = match step(&state, hand_over.due.as_deref(), self.interval, now) {
                 WakeStep::Covered => return Ok(Verdict::Done),
-                WakeStep::Push(next) | WakeStep::Hold(next, _) => next,
+                WakeStep::Wait(until) => return Ok(Verdict::Wait(whole_seconds(until.since(now)))),
+                WakeStep::Push(next) => next,
+                WakeStep::Postpone(at) => {
+                    let token = format!("{}/{:x}/{race}", record.id, invocation.seed);
+                    // The holder first: one that nobody names is a record like any other, a name that nobody holds would hold up
+                    // everybody.
+                    self.send_holder(hand_over, &token, at.since(now)).await?;
+                    WakeState { last: state.last, due: Some(Due { at, token }) }
+                }
             };
-            let replaced = self.directory.replace_wake_state(user, &holder, &state, next, now).await;
+            let replaced = self.directory.replace_wake_state(user, &holder, &state, &next, now).await;
             if !replaced.map_err(|failure| failure.to_string())? {
                 continue;
             }
-            return match decision {
-                WakeStep::Hold(_, until) => Ok(Verdict::Wait(whole_seconds(until.since(now)))),
-                WakeStep::Covered => Ok(Verdict::Done),
-                WakeStep::Push(started) => {
-                    let pushed = self.push(hand_over, now).await;
-                    if pushed != Ok(true) {
-                        // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this
-                        // record ends, so it must not hold the due wake either.
-                        let undone = if pushed.is_ok() { WakeState { due: None, ..state } } else { state };
-                        let replaced = self.directory.replace_wake_state(user, &holder, &started, &undone, now).await;
-                        replaced.map_err(|failure| failure.to_string())?;
-                    }
-                    pushed.map(|_| Verdict::Done)
-                }
-            };
+            if next.due.is_some() {
+                return Ok(Verdict::Done);
+            }
+            let pushed = self.push(hand_over, now).await;
+            if pushed != Ok(true) {
+                // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this record
+                // ends, so it must not hold the due wake either.
+                let undone = if pushed.is_ok() { WakeState { due: None, ..state } } else { state };
+                let replaced = self.directory.replace_wake_state(user, &holder, &next, &undone, now).await;
+                replaced.map_err(|failure| failure.to_string())?;
+            }
+            return pushed.map(|_| Verdict::Done);
         }
         Err("the wake state kept changing".to_owned())
+    }
+
+    async fn send_holder(&self, hand_over: &HandOver, token: &str, delay: Duration) -> Result<(), String> {
+        let holder = HandOver { due: Some(token.to_owned()), ..hand_over.clone() };
+        let delay = whole_seconds(delay).min(MAX_DELAY);
+        self.queue.send_later(&holder.encode(), delay).await.map_err(|failure| failure.to_string())
     }
 
     async fn is_pending(&self, hand_over: &HandOver, now: Timestamp) -> Result<bool, String> {

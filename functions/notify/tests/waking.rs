@@ -59,6 +59,7 @@ impl Stage {
             device: holder.device().cloned(),
             reference: row.key().reference(),
             reason: Reason::Absent,
+            due: None,
         };
         self.function.queue.put_raw(&hand_over.encode());
         row.envelope.id
@@ -188,6 +189,37 @@ async fn a_summary_of_nothing_holds_up_no_later_wake() {
     stage.hand_over(3, own()).await;
     stage.run_for(1).await;
     assert_eq!(stage.wakes().len(), 1, "nobody holds the due wake any more");
+}
+
+#[tokio::test]
+async fn a_record_that_is_received_twice_at_once_holds_up_no_later_wake() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    let batch = stage.function.queue.receive(10);
+    // Both receives run; the first one's end deletes the record.
+    for _ in 0..2 {
+        stage.function.handle(event(&batch), stage.clock.invocation()).await.expect("a response");
+    }
+    stage.function.queue.delete(&batch[0].receipt);
+    let covered = stage.hand_over(2, own()).await;
+    stage.run_for(60).await;
+    let wakes = stage.wakes();
+    assert!(wakes.last().is_some_and(|wake| wake.ids.contains(&covered)), "{wakes:?}");
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_long_interval_is_waited_for_in_steps_that_sqs_takes() {
+    let mut stage = Stage::new().await;
+    stage.function.interval = Duration::from_secs(3_000);
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    stage.hand_over(2, own()).await;
+    stage.run_for(2_999).await;
+    assert_eq!(stage.wakes().len(), 1);
+    stage.run_for(2).await;
+    assert_eq!(stage.wakes().len(), 1);
+    assert!(stage.function.queue.is_empty());
 }
 
 #[tokio::test]
