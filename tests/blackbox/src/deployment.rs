@@ -1,0 +1,201 @@
+//! What a test knows of the deployment: where it is, how long it waits, where its wakes can be seen, and users of the test's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use crate::device::Device;
+use crate::latency::Latency;
+use crate::options::Options;
+use crate::socket::{DEADLINE, NotOpened, Socket};
+use crate::target::Target;
+use crate::token_command::{NoToken, TokenCommand};
+use crate::waits::Waits;
+use crate::wakes::{NoWakes, Pushes, Wake, Wakes};
+use crate::webhook::{CannotListen, Webhook};
+
+/// A deployment, as one test sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Deployment {
+    known: Arc<Known>,
+    /// What the ids of its users begin with.
+    users: String,
+}
+
+#[derive(Debug)]
+struct Known {
+    url: Url,
+    tokens: TokenCommand,
+    target: Target,
+    waits: Waits,
+    wake_interval: Duration,
+    wakes: Option<Wakes>,
+    latency: Latency,
+}
+
+/// Why a run cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// The webhook cannot listen.
+    #[error(transparent)]
+    CannotListen(#[from] CannotListen),
+    /// Pushes cannot be asked for.
+    #[error("--pushes {0}: {1}")]
+    NoPushes(Url, NoWakes),
+    /// The HTTP client cannot be set up.
+    #[error("--pushes cannot be asked for: {0}")]
+    NoClient(reqwest::Error),
+    /// There is no token.
+    #[error(transparent)]
+    NoToken(#[from] NoToken),
+    /// Nothing answers.
+    #[error("--url {0}: {1}")]
+    NotOpened(Url, NotOpened),
+}
+
+impl Deployment {
+    /// The deployment that the options name. Wakes are looked for from here on, unless the tests are only listed.
+    ///
+    /// # Errors
+    /// When wakes cannot be looked for as the options say.
+    pub(crate) async fn of(options: Options, listing: bool) -> Result<Self, Unusable> {
+        let target = options.target();
+        // Time alone would not tell two runs apart that begin together; what follows it in the id is random.
+        let id = Uuid::now_v7().simple().to_string();
+        let users = format!("bb-{}", &id[id.len() - 12..]);
+        let wakes = match (options.pushes, options.webhook, options.webhook_secret) {
+            (Some(url), ..) => Some(Wakes::Pushes(Pushes::at(url).map_err(Unusable::NoClient)?)),
+            (None, Some(address), Some(secret)) if !listing => {
+                Some(Wakes::Webhook(Webhook::listen(address, &secret, users.clone()).await?))
+            }
+            _ => None,
+        };
+        let known = Known {
+            url: options.url,
+            tokens: TokenCommand::new(options.token_command),
+            target,
+            waits: options.waits,
+            wake_interval: options.wake_interval,
+            wakes,
+            latency: Latency::default(),
+        };
+        Ok(Self { known: Arc::new(known), users })
+    }
+
+    /// The same for the test with this number, whose users nobody else has.
+    pub(crate) fn with_users_of(&self, test: usize) -> Self {
+        Self { known: Arc::clone(&self.known), users: format!("{}-{test}", self.users) }
+    }
+
+    /// Gets a token and connects once, so that a wrong option is told once and not by every test.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(crate) async fn try_out(&self) -> Result<(), Unusable> {
+        let user = format!("{}-first", self.users);
+        let token = self.known.tokens.token(&user).await?;
+        let url = &self.known.url;
+        let opened = Socket::open(&self.url("device=phone"), Some(&token)).await;
+        drop(opened.map_err(|error| Unusable::NotOpened(url.clone(), error))?);
+        if let Some(Wakes::Pushes(pushes)) = &self.known.wakes {
+            pushes.all().await.map_err(|error| Unusable::NoPushes(pushes.url().clone(), error))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        self.known.target
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.known.waits
+    }
+
+    pub(crate) fn wake_interval(&self) -> Duration {
+        self.known.wake_interval
+    }
+
+    pub(crate) fn latency(&self) -> &Latency {
+        &self.known.latency
+    }
+
+    /// The URL with this query.
+    pub(crate) fn url(&self, query: &str) -> Url {
+        let mut url = self.known.url.clone();
+        url.set_query((!query.is_empty()).then_some(query));
+        url
+    }
+
+    /// A user of this test.
+    pub(crate) async fn user(&self, name: &str) -> User {
+        let id = format!("{}-{name}", self.users);
+        let token = self.known.tokens.token(&id).await.unwrap_or_else(|error| panic!("{error}"));
+        User { id, token, deployment: self.clone() }
+    }
+
+    // Wakes.
+
+    pub(crate) fn sees_wakes(&self) -> bool {
+        self.known.wakes.is_some()
+    }
+
+    /// The wake of `user` that names this device (none while the user has none) and this message.
+    pub(crate) async fn wake(&self, user: &User, device: Option<&str>, id: &str) -> Wake {
+        // At first the device may seem connected, or it was woken a moment ago.
+        let within = self.known.waits.until_exhausted() + self.known.wake_interval + DEADLINE;
+        let what = format!("a wake of {} for {id}", device.unwrap_or("a user without a device"));
+        let wanted = |wake: &Wake| wake.device.as_deref() == device && wake.ids.iter().any(|one| one == id);
+        self.wakes().until(&what, &user.id, within, wanted).await
+    }
+
+    /// All wakes of `user` so far.
+    pub(crate) async fn wakes_of(&self, user: &User) -> Vec<Wake> {
+        self.wakes().of(&user.id).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn wakes(&self) -> &Wakes {
+        self.known.wakes.as_ref().expect("--pushes or --webhook says where wakes can be seen")
+    }
+}
+
+/// A user, and a token of theirs.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) token: String,
+    deployment: Deployment,
+}
+
+impl User {
+    /// Connects a device. What is pending will be drained.
+    pub(crate) async fn connect(&self, device: &str) -> Device {
+        let opened = Socket::open(&self.deployment.url(&format!("device={device}")), Some(&self.token)).await;
+        Device::new(opened.unwrap_or_else(|error| panic!("{} on {device}: {error}", self.id)))
+    }
+
+    /// Connects a device for which nothing is pending, and waits until it can be posted to.
+    pub(crate) async fn online(&self, device: &str) -> Device {
+        let mut connected = self.connect(device).await;
+        let backlog = connected.backlog().await;
+        assert!(backlog.0.is_empty(), "nothing can be pending for {} on {device}, but {backlog:?}", self.id);
+        connected
+    }
+
+    /// Makes a device known that is away.
+    pub(crate) async fn away(&self, device: &str) {
+        self.online(device).await.close().await;
+    }
+
+    /// A new message to this user.
+    pub(crate) fn message(&self, body: impl Into<Value>) -> Value {
+        json!({"id": new_id(), "to": {"user": self.id}, "body": body.into()})
+    }
+}
+
+/// A new message id. Each is greater than those before it.
+pub(crate) fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}

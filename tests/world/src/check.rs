@@ -1,0 +1,146 @@
+//! What must be true when all is quiet. Each thing that is not is named with the message, user or device that it is about.
+
+use std::collections::BTreeSet;
+
+use delivery::{Address, Holder, Key, Row};
+use protocol::{DeviceId, UserId};
+
+use crate::facts::{Facts, Name, Sent};
+use crate::lock;
+use crate::world::World;
+
+/// Checks everything. `present` are the devices that are connected and ack what they get.
+pub(crate) fn check(world: &World, present: &BTreeSet<Address>) -> Vec<String> {
+    let rows = world.inbox.rows();
+    let facts = lock(&world.facts);
+    let end = End { world, facts: &facts, rows: &rows, present };
+    let mut wrong = facts.violations.clone();
+    for (name, sent) in &facts.messages {
+        wrong.extend(end.message(name, sent));
+    }
+    for row in &rows {
+        wrong.extend(end.row(row));
+    }
+    wrong.extend(end.directory());
+    wrong.extend(end.dead_letters());
+    wrong
+}
+
+/// Checks that whoever is registered is there, once every registration of a connection that was lost without a word has ended.
+pub(crate) fn check_ghosts(world: &World) -> Vec<String> {
+    let facts = lock(&world.facts);
+    let addresses = facts.devices.iter().flat_map(|(user, devices)| {
+        devices.iter().map(|device| Address { user: user.clone(), device: device.clone() })
+    });
+    addresses
+        .filter_map(|address| Some((world.directory.connection(&address)?, address)))
+        .filter(|(connection, _)| connection.ends_at() > world.now() && !world.sockets.is_open(&connection.id))
+        .map(|(connection, address)| format!("{address:?} is registered on {}, which is gone", connection.id))
+        .collect()
+}
+
+struct End<'a> {
+    world: &'a World,
+    facts: &'a Facts,
+    rows: &'a [Row],
+    present: &'a BTreeSet<Address>,
+}
+
+impl End<'_> {
+    fn has_shown(&self, user: &UserId, device: &DeviceId, name: &Name) -> bool {
+        let address = Address { user: user.clone(), device: device.clone() };
+        self.facts.shown.get(&address).is_some_and(|shown| shown.contains(name))
+    }
+
+    fn lies(&self, user: &UserId, holder: Option<&Holder>, name: &Name) -> bool {
+        let named = |row: &&Row| row.envelope.from == name.0 && row.envelope.id == name.1;
+        self.rows.iter().filter(named).any(|row| row.user == *user && holder.is_none_or(|holder| row.holder == *holder))
+    }
+
+    /// Accepted means: shown by each device that is owed it, or in its inbox, or expired.
+    fn message(&self, name: &Name, sent: &Sent) -> Vec<String> {
+        let said = |what: &str| format!("{}~{} {what}", name.1, name.0);
+        if sent.ephemeral {
+            return Vec::new();
+        }
+        let Some((expires_at, owed)) = &sent.enqueued else {
+            return if sent.accepted { vec![said("was accepted and never enqueued")] } else { Vec::new() };
+        };
+        if *expires_at <= self.world.now() {
+            return Vec::new();
+        }
+        let of = &sent.to;
+        if owed.is_empty() {
+            let devices = self.facts.devices.get(of).into_iter().flatten();
+            let shown = devices.into_iter().any(|device| self.has_shown(of, device, name));
+            return if shown || self.lies(of, None, name) { Vec::new() } else { vec![said("is lost")] };
+        }
+        let lost = owed.iter().filter(|device| {
+            let holder = Holder::Device((*device).clone());
+            !self.has_shown(of, device, name) && !self.lies(of, Some(&holder), name)
+        });
+        lost.map(|device| said(&format!("is lost to {of}/{device}"))).collect()
+    }
+
+    /// What still lies there is owed to somebody who is away and has been told.
+    fn row(&self, row: &Row) -> Vec<String> {
+        let key = row.key();
+        let said = |what: &str| format!("{}~{} of {}/{:?} {what}", key.id, key.sender, key.user, key.holder);
+        if row.envelope.is_expired(self.world.now()) {
+            return Vec::new();
+        }
+        let mut wrong = Vec::new();
+        let holders: Vec<&Address> = self
+            .present
+            .iter()
+            .filter(|address| address.user == row.user)
+            .filter(|address| row.holder.device().is_none_or(|device| *device == address.device))
+            .collect();
+        if !holders.is_empty() {
+            wrong.push(said("is pending although its device is there and acks"));
+        }
+        let known = self.facts.devices.get(&row.user);
+        if row.holder.device().is_some_and(|device| known.is_none_or(|known| !known.contains(device))) {
+            wrong.push(said("is an orphan"));
+        }
+        if !self.facts.published.iter().any(|published| serves(&published.holder, &key.holder) && same(published, &key))
+        {
+            wrong.push(said("is pending and was not published"));
+        } else if !self.facts.woken.iter().any(|woken| {
+            let holder = woken.1.clone().map_or(Holder::Unclaimed, Holder::Device);
+            woken.0 == key.user && woken.2 == key.id && serves(&holder, &key.holder)
+        }) {
+            wrong.push(said("is pending and woke nobody"));
+        }
+        wrong
+    }
+
+    /// Who is there is registered.
+    fn directory(&self) -> Vec<String> {
+        let live = |address: &Address| {
+            let registered = self.world.directory.connection(address);
+            registered.is_some_and(|connection| self.world.sockets.is_open(&connection.id))
+        };
+        let missing = self.present.iter().filter(|address| !live(address));
+        missing.map(|address| format!("{address:?} is there and not registered")).collect()
+    }
+
+    /// Poison, all of it, and nothing else.
+    fn dead_letters(&self) -> Vec<String> {
+        let dead: BTreeSet<&String> = self.facts.dead_letters.iter().collect();
+        let poison: BTreeSet<&String> = self.facts.poison.iter().collect();
+        let good = dead.difference(&poison).map(|body| format!("dead-lettered although it is good: {body}"));
+        let kept = poison.difference(&dead).map(|body| format!("not dead-lettered although it is poison: {body}"));
+        good.chain(kept).collect()
+    }
+}
+
+/// Whether what was done for one inbox of a user does for the other: an unclaimed envelope may be left over from a first try, when a later
+/// try found the device that had come meanwhile.
+fn serves(done: &Holder, owed: &Holder) -> bool {
+    done == owed || *owed == Holder::Unclaimed
+}
+
+fn same(one: &Key, other: &Key) -> bool {
+    one.user == other.user && one.id == other.id && one.sender == other.sender
+}

@@ -1,0 +1,112 @@
+//! What happened, as far as it matters for what must be true at the end. It judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use delivery::{Address, Device, Envelope, Key, Wake};
+use protocol::{Delivery, DeviceId, MessageId, Recipient, Timestamp, UserId};
+
+/// A message is known by its sender and the sender's id for it.
+pub(crate) type Name = (UserId, MessageId);
+
+/// What is known about a message.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) to: UserId,
+    pub(crate) body: String,
+    pub(crate) ephemeral: bool,
+    /// Whether the sender was told that it is accepted.
+    pub(crate) accepted: bool,
+    /// Once a queue has it: when it expires, and the devices that its recipient had before.
+    pub(crate) enqueued: Option<(Timestamp, BTreeSet<DeviceId>)>,
+}
+
+/// What happened.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) messages: BTreeMap<Name, Sent>,
+    /// Every device that was ever registered.
+    pub(crate) devices: BTreeMap<UserId, BTreeSet<DeviceId>>,
+    /// What each device has shown to its user, in order.
+    pub(crate) shown: BTreeMap<Address, Vec<Name>>,
+    pub(crate) published: BTreeSet<Key>,
+    pub(crate) woken: BTreeSet<(UserId, Option<DeviceId>, MessageId)>,
+    pub(crate) dead_letters: Vec<String>,
+    pub(crate) poison: BTreeSet<String>,
+    /// What was done that must never be.
+    pub(crate) violations: Vec<String>,
+    looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
+}
+
+impl Facts {
+    /// A client is about to send this.
+    pub(crate) fn sent(&mut self, name: Name, to: UserId, body: String, ephemeral: bool) {
+        self.messages.insert(name, Sent { to, body, ephemeral, accepted: false, enqueued: None });
+    }
+
+    /// The sender has read that these are accepted.
+    pub(crate) fn accepted(&mut self, from: &UserId, ids: &[MessageId]) {
+        for id in ids {
+            if let Some(sent) = self.messages.get_mut(&(from.clone(), *id)) {
+                sent.accepted = true;
+            }
+        }
+    }
+
+    /// The queue is about to have a message. Who is registered by now is owed it.
+    pub(crate) fn enqueued(&mut self, envelope: &Envelope, recipient: &UserId, ephemeral: bool, _now: Timestamp) {
+        let owed = self.devices.get(recipient).cloned().unwrap_or_default();
+        let sent = self.messages.get_mut(&(envelope.from.clone(), envelope.id)).filter(|_| !ephemeral);
+        if let Some(sent) = sent {
+            sent.enqueued.get_or_insert((envelope.expires_at, owed));
+        }
+    }
+
+    pub(crate) fn is_ephemeral(&self, key: &Key) -> bool {
+        self.messages.get(&(key.sender.clone(), key.id)).is_some_and(|sent| sent.ephemeral)
+    }
+
+    pub(crate) fn registered(&mut self, address: &Address) {
+        self.devices.entry(address.user.clone()).or_default().insert(address.device.clone());
+    }
+
+    pub(crate) fn woken(&mut self, wake: &Wake) {
+        self.woken.extend(wake.ids.iter().map(|id| (wake.user.clone(), wake.device.clone(), *id)));
+    }
+
+    /// A device has received an envelope. Answers whether it shows it now, or has shown it before; or what is wrong with it.
+    pub(crate) fn show(&mut self, address: &Address, delivery: &Delivery) -> Result<bool, String> {
+        let name = (delivery.from.clone(), delivery.id);
+        let Some(sent) = self.messages.get(&name) else {
+            return Err(format!("{address:?} received what nobody sent: {}", delivery.reference));
+        };
+        if sent.to != address.user || delivery.to != Recipient::User(sent.to.clone()) {
+            return Err(format!("{address:?} received what was sent to {}: {}", sent.to, delivery.reference));
+        }
+        if delivery.body.as_json() != sent.body {
+            return Err(format!("{address:?} received another body: {}", delivery.reference));
+        }
+        let shown = self.shown.entry(address.clone()).or_default();
+        let news = !shown.contains(&name);
+        if news {
+            shown.push(name);
+        }
+        Ok(news)
+    }
+
+    /// The look of this scope that is not older than `age`, if there is one; otherwise the fresh one.
+    pub(crate) fn look(
+        &mut self,
+        scope: u32,
+        user: &UserId,
+        fresh: Vec<Device>,
+        now: Timestamp,
+        age: Duration,
+    ) -> Vec<Device> {
+        let kept = self.looks.entry((scope, user.clone())).or_insert_with(|| (now, fresh.clone()));
+        if now.since(kept.0) > age {
+            *kept = (now, fresh);
+        }
+        kept.1.clone()
+    }
+}

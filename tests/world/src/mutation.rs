@@ -1,0 +1,67 @@
+//! Bugs that can be switched on, to see whether the world catches them. Each is made outside the handlers, at a port or in the event, with
+//! the effect that the bug would have inside.
+
+use clap::ValueEnum;
+
+/// One bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mutation {
+    /// `route` answers `accepted` for what the queue has not taken.
+    AcceptBeforeSend,
+    /// `deliver` unregisters whatever is registered, not the connection that is gone.
+    UnconditionalForget,
+    /// `$disconnect` of a displaced connection unregisters its successor.
+    DisplacedUnregistersSuccessor,
+    /// `deliver` posts first and puts later.
+    PostBeforePut,
+    /// A post deletes the rows that it carried.
+    DeleteOnPost,
+    /// One record that is to come again keeps its whole batch.
+    WholeBatchFails,
+    /// One record that is to come again is deleted with its batch.
+    WholeBatchDone,
+    /// The receive count is read two too high, so attempts are used up early.
+    AttemptsCountedTwice,
+    /// The receive count is never read, so attempts are never used up.
+    AttemptsNotCounted,
+    /// A Drain says `drained` after its first page.
+    DrainedTooEarly,
+    /// The page after a cursor leaves out a row.
+    CursorSkips,
+    /// A row expires a thousand times too early: seconds taken for milliseconds.
+    ExpiryInWrongUnit,
+    /// The look that follows a put is the look from before it.
+    AbsenceBeforePut,
+    /// Looks show what was so two seconds ago.
+    EventualLooks,
+    /// A Deliver that finds no row on a later receive takes it for acked.
+    MissingRowIsAckInDeliver,
+    /// A put that was left unprocessed is taken for done.
+    UnprocessedPutIsDone,
+    /// A failed entry of a send by `deliver` is taken for sent.
+    FailedSendIsDone,
+    /// A failed publish is taken for published.
+    FailedPublishIsDone,
+    /// A failed push is taken for pushed.
+    FailedPushIsDone,
+    /// An ack deletes the envelopes of the user's other devices too.
+    AckForAllDevices,
+    /// What cannot be read is kept instead of dead-lettered.
+    PoisonIsKept,
+    /// An ephemeral message is stored.
+    EphemeralIsStored,
+    /// A message also goes to whoever wrote it.
+    WrongRecipient,
+}
+
+impl Mutation {
+    /// Every bug.
+    pub fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
+    /// The name by which it is switched on.
+    pub fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,445 @@
+//! The handlers' ports on the simulated services: each call goes there, does something or nothing, and comes back or does not. Storage is
+//! that of `testkit`; what is remembered for the check is in `facts`.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use delivery::{
+    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, HandOver, Holder, Inbox, Job, Key,
+    Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row, Scheduled, Wake,
+    WakeState,
+};
+use protocol::{DeviceId, Ref, ServerFrame, Timestamp, UserId};
+
+use crate::fault::{Fault, Service};
+use crate::functions::{Function, context};
+use crate::lock;
+use crate::mutation::Mutation;
+use crate::world::{World, failure};
+
+/// What one BatchWriteItem carries.
+const WRITES: usize = 25;
+
+/// What one SendMessageBatch or PublishBatch carries.
+const ENTRIES: usize = 10;
+
+/// Receives of an Await that make the attempts; the one after them may exhaust. Three follow the first attempt by Deliver.
+const AWAIT_RECEIVES: u32 = 4;
+
+/// A handler's way to all services.
+#[derive(Clone)]
+pub(crate) struct Port(pub(crate) Arc<World>);
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Port")
+    }
+}
+
+fn running(function: Function) -> bool {
+    context().is_some_and(|context| context.function == function)
+}
+
+/// `failure` for each of `count`.
+fn all(count: usize, failed: &Failure) -> Vec<Result<(), Failure>> {
+    (0..count).map(|_| Err(failure(failed.operation, &failed.cause))).collect()
+}
+
+impl Port {
+    /// The way of one batch of writes: which of its entries are processed. `Err` if none is.
+    async fn begin(&self, operation: &'static str, batch: Range<usize>) -> Result<Vec<usize>, Failure> {
+        self.0.call(Service::Tables, operation).await?;
+        let alone = batch.len() == 1;
+        Ok(batch.filter(|_| alone || !self.0.strikes(Fault::Throttle)).collect())
+    }
+
+    /// The way back: what became of each entry.
+    async fn end(&self, operation: &'static str, batch: Range<usize>, processed: &[usize]) -> Vec<Result<(), Failure>> {
+        let answered = self.0.answer(operation).await;
+        let outcome = |index: usize| match &answered {
+            Err(failed) => Err(failure(failed.operation, &failed.cause)),
+            Ok(()) if processed.contains(&index) => Ok(()),
+            Ok(()) => Err(failure(operation, "unprocessed")),
+        };
+        batch.map(outcome).collect()
+    }
+}
+
+/// The places of the entries of each batch.
+fn batches(count: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..count).step_by(WRITES).map(move |first| first..count.min(first + WRITES))
+}
+
+impl Inbox for Port {
+    async fn put(&self, rows: &[Row]) -> Vec<Result<(), Failure>> {
+        let world = &self.0;
+        let keys: Vec<Key> = rows.iter().map(Row::key).collect();
+        if world.mutated(Mutation::PostBeforePut) {
+            // It goes on at once; the rows follow, unless the function is gone by then.
+            let (world, rows) = (Arc::clone(world), rows.to_vec());
+            let doomed = world.strikes(Fault::Kill) || world.strikes(Fault::Throttle);
+            tokio::spawn(async move {
+                world.pause(100..3_000).await;
+                if !doomed {
+                    world.inbox.put(&rows).await;
+                }
+            });
+            return keys.iter().map(|_| Ok(())).collect();
+        }
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for batch in batches(rows.len()) {
+            let processed = match self.begin("put", batch.clone()).await {
+                Ok(processed) => processed,
+                Err(failed) => {
+                    outcomes.extend(all(batch.len(), &failed));
+                    continue;
+                }
+            };
+            let stored: Vec<Row> = processed.iter().map(|index| self.stored(&rows[*index])).collect();
+            world.inbox.put(&stored).await;
+            outcomes.extend(self.end("put", batch, &processed).await);
+        }
+        if world.mutated(Mutation::UnprocessedPutIsDone) {
+            return outcomes.into_iter().map(|_| Ok(())).collect();
+        }
+        outcomes
+    }
+
+    async fn delete(&self, keys: &[Key]) -> Vec<Result<(), Failure>> {
+        let world = &self.0;
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for batch in batches(keys.len()) {
+            let processed = match self.begin("delete", batch.clone()).await {
+                Ok(processed) => processed,
+                Err(failed) => {
+                    outcomes.extend(all(batch.len(), &failed));
+                    continue;
+                }
+            };
+            let mut deleted: Vec<Key> = processed.iter().map(|index| keys[*index].clone()).collect();
+            world.tell(|| format!("deletes {deleted:?}"));
+            if world.mutated(Mutation::AckForAllDevices) {
+                let same = |row: &Row| deleted.iter().any(|key| key.user == row.user && key.id == row.envelope.id);
+                deleted = world.inbox.rows().iter().filter(|row| same(row)).map(Row::key).collect();
+            }
+            world.inbox.delete(&deleted).await;
+            outcomes.extend(self.end("delete", batch, &processed).await);
+        }
+        outcomes
+    }
+
+    async fn get(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "get").await?;
+        let mut found = world.inbox.get(keys, now).await?;
+        for lookup in &mut found {
+            if world.strikes(Fault::Throttle) {
+                *lookup = Lookup::Unprocessed;
+            }
+        }
+        world.answer("get").await?;
+        Ok(found)
+    }
+
+    async fn page(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        after: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "page").await?;
+        // About 1 MB may be few envelopes, so that a backlog has many pages.
+        let limit =
+            if running(Function::Notify) { limit } else { limit.min(usize::try_from(world.draw(1..6)).unwrap_or(1)) };
+        let mut page = world.inbox.page(user, device, after, limit, now).await?;
+        if world.mutated(Mutation::DrainedTooEarly) && running(Function::Deliver) {
+            page.more = false;
+        }
+        if world.mutated(Mutation::CursorSkips) && after.is_some() && !page.rows.is_empty() {
+            page.rows.remove(0);
+        }
+        world.answer("page").await?;
+        Ok(page)
+    }
+
+    async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "mark").await?;
+        world.inbox.mark_undelivered(key).await?;
+        world.answer("mark").await
+    }
+}
+
+impl Port {
+    /// A row as it is stored.
+    fn stored(&self, row: &Row) -> Row {
+        let (world, mut row) = (&self.0, row.clone());
+        world.tell(|| format!("puts {:?}{}", row.key(), if row.undelivered { ", undelivered" } else { "" }));
+        if lock(&world.facts).is_ephemeral(&row.key()) {
+            world.violate(|| format!("an ephemeral message was stored: {:?}", row.key()));
+        }
+        if self.0.mutated(Mutation::ExpiryInWrongUnit) {
+            row.envelope.expires_at = Timestamp::from_millis(
+                row.envelope.at.as_millis() + row.envelope.expires_at.since(row.envelope.at).as_secs(),
+            );
+        }
+        row
+    }
+}
+
+impl Directory for Port {
+    async fn register(
+        &self,
+        address: &Address,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Registration, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "register").await?;
+        let registration = world.directory.register(address, connection, now).await?;
+        world.tell(|| format!("registers {address:?} on {}: {registration:?}", connection.id));
+        if matches!(registration, Registration::Registered { .. }) {
+            lock(&world.facts).registered(address);
+        }
+        world.answer("register").await?;
+        Ok(registration)
+    }
+
+    async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "unregister").await?;
+        let unconditional = world.mutated(Mutation::UnconditionalForget) && running(Function::Deliver)
+            || world.mutated(Mutation::DisplacedUnregistersSuccessor) && running(Function::Connect);
+        let registered = world.directory.connection(address).filter(|_| unconditional);
+        let connection = registered.as_ref().map_or(connection, |registered| &registered.id);
+        world.tell(|| format!("unregisters {address:?} if on {connection}"));
+        world.directory.unregister(address, connection).await?;
+        world.answer("unregister").await
+    }
+
+    async fn devices(&self, user: &UserId, now: Timestamp) -> Result<Vec<Device>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "look").await?;
+        let fresh = world.directory.devices(user, now).await?;
+        let keep = if world.mutated(Mutation::EventualLooks) {
+            Some((0, Duration::from_secs(2)))
+        } else if world.mutated(Mutation::AbsenceBeforePut) {
+            context().map(|context| (context.number(), Duration::from_secs(10)))
+        } else {
+            None
+        };
+        let devices = match keep {
+            Some((scope, age)) => lock(&world.facts).look(scope, user, fresh, now, age),
+            None => fresh,
+        };
+        world.tell(|| format!("looks at {user}: {devices:?}"));
+        world.answer("look").await?;
+        Ok(devices)
+    }
+
+    async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read the wake state").await?;
+        let state = world.directory.wake_state(user, holder).await?;
+        world.answer("read the wake state").await?;
+        Ok(state)
+    }
+
+    async fn replace_wake_state(
+        &self,
+        user: &UserId,
+        holder: &Holder,
+        before: &WakeState,
+        after: &WakeState,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "write the wake state").await?;
+        let replaced = world.directory.replace_wake_state(user, holder, before, after, now).await?;
+        world.tell(|| format!("wake state of {user}/{holder:?}: {after:?}, replaced: {replaced}"));
+        world.answer("write the wake state").await?;
+        Ok(replaced)
+    }
+}
+
+impl Queue for Port {
+    async fn send(&self, jobs: &[Scheduled]) -> Vec<Result<(), Failure>> {
+        let world = &self.0;
+        let mut outcomes = Vec::with_capacity(jobs.len());
+        for batch in jobs.chunks(ENTRIES) {
+            if let Err(failed) = world.call(Service::Queues, "send").await {
+                outcomes.extend(all(batch.len(), &failed));
+                continue;
+            }
+            let mut taken = Vec::with_capacity(batch.len());
+            for scheduled in batch {
+                let refused = batch.len() > 1 && world.strikes(Fault::Throttle);
+                if !refused {
+                    self.enqueue(scheduled);
+                }
+                taken.push(if refused { Err(failure("send", "failed entry")) } else { Ok(()) });
+            }
+            match world.answer("send").await {
+                Ok(()) => outcomes.extend(taken),
+                Err(failed) => outcomes.extend(all(batch.len(), &failed)),
+            }
+        }
+        let done = world.mutated(Mutation::AcceptBeforeSend) && running(Function::Route)
+            || world.mutated(Mutation::FailedSendIsDone) && running(Function::Deliver);
+        if done { outcomes.into_iter().map(|_| Ok(())).collect() } else { outcomes }
+    }
+
+    async fn set_visibility(&self, records: &[(Receipt, Duration)]) -> Vec<Result<(), Failure>> {
+        let world = &self.0;
+        let queue = if running(Function::Notify) { &world.wakes } else { &world.deliveries };
+        let mut outcomes = Vec::with_capacity(records.len());
+        for batch in records.chunks(ENTRIES) {
+            let called = world.call(Service::Queues, "set the visibility").await;
+            for (receipt, wait) in batch {
+                let done = match &called {
+                    Err(failed) => Err(failure(failed.operation, &failed.cause)),
+                    Ok(()) if world.strikes(Fault::Throttle) => Err(failure("set the visibility", "failed entry")),
+                    Ok(()) => {
+                        queue.hide(world, receipt, *wait);
+                        Ok(())
+                    }
+                };
+                outcomes.push(done);
+            }
+        }
+        outcomes
+    }
+
+    async fn send_later(&self, body: &str, delay: Duration) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Queues, "send").await?;
+        world.tell(|| format!("sends, delayed by {} s: {body}", delay.as_secs()));
+        world.wakes.put(world, body.to_owned(), delay);
+        world.answer("send").await
+    }
+
+    async fn dead_letter(&self, body: &str, reason: &str) -> Result<(), Failure> {
+        let world = &self.0;
+        if world.mutated(Mutation::PoisonIsKept) {
+            return Err(failure("dead-letter", "mutated"));
+        }
+        world.call(Service::Queues, "dead-letter").await?;
+        world.tell(|| format!("dead-letters {body}: {reason}"));
+        lock(&world.facts).dead_letters.push(body.to_owned());
+        world.answer("dead-letter").await
+    }
+}
+
+impl Port {
+    fn enqueue(&self, scheduled: &Scheduled) {
+        let world = &self.0;
+        let mut scheduled = scheduled.clone();
+        if let Job::Deliver(job) = &mut scheduled.job {
+            lock(&world.facts).enqueued(&job.envelope, &job.recipient, job.ephemeral, world.now());
+            if world.mutated(Mutation::EphemeralIsStored) {
+                job.ephemeral = false;
+            }
+            if world.mutated(Mutation::WrongRecipient) {
+                job.recipient = job.envelope.from.clone();
+            }
+        }
+        world.tell(|| format!("sends, delayed by {} s: {}", scheduled.delay.as_secs(), scheduled.job.encode()));
+        world.deliveries.put(world, scheduled.job.encode(), scheduled.delay);
+    }
+}
+
+impl Connections for Port {
+    async fn post(&self, connection: &ConnectionId, frame: &str) -> PostOutcome {
+        let world = &self.0;
+        if world.call(Service::Gateway, "post").await.is_err() {
+            return PostOutcome::Unknown;
+        }
+        let outcome = world.sockets.post(world, connection, frame);
+        if outcome == PostOutcome::Posted
+            && world.mutated(Mutation::DeleteOnPost)
+            && let Some(ServerFrame::Messages { messages, .. }) = ServerFrame::parse(frame)
+        {
+            let carried = |row: &Row| messages.iter().any(|message| message.reference == row.key().reference());
+            let keys: Vec<Key> = world.inbox.rows().iter().filter(|row| carried(row)).map(Row::key).collect();
+            world.inbox.delete(&keys).await;
+        }
+        if outcome == PostOutcome::Posted && world.strikes(Fault::FalseGone) {
+            return PostOutcome::Gone;
+        }
+        if world.answer("post").await.is_err() { PostOutcome::Unknown } else { outcome }
+    }
+
+    async fn disconnect(&self, connection: &ConnectionId) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Gateway, "disconnect").await?;
+        world.tell(|| format!("closes {connection}"));
+        world.sockets.close(world, connection);
+        world.answer("disconnect").await
+    }
+}
+
+impl OfflineTopic for Port {
+    async fn publish(&self, hand_overs: &[HandOver]) -> Vec<Result<(), Failure>> {
+        let world = &self.0;
+        let mut outcomes = Vec::with_capacity(hand_overs.len());
+        for batch in hand_overs.chunks(ENTRIES) {
+            if let Err(failed) = world.call(Service::Topic, "publish").await {
+                outcomes.extend(all(batch.len(), &failed));
+                continue;
+            }
+            let mut taken = Vec::with_capacity(batch.len());
+            for hand_over in batch {
+                let refused = batch.len() > 1 && world.strikes(Fault::Throttle);
+                if !refused {
+                    self.published(hand_over);
+                }
+                taken.push(if refused { Err(failure("publish", "failed entry")) } else { Ok(()) });
+            }
+            match world.answer("publish").await {
+                Ok(()) => outcomes.extend(taken),
+                Err(failed) => outcomes.extend(all(batch.len(), &failed)),
+            }
+        }
+        if world.mutated(Mutation::FailedPublishIsDone) {
+            return outcomes.into_iter().map(|_| Ok(())).collect();
+        }
+        outcomes
+    }
+}
+
+impl Port {
+    fn published(&self, hand_over: &HandOver) {
+        let world = &self.0;
+        let receives = context().map_or(0, |context| context.receives);
+        if hand_over.reason == Reason::Exhausted && receives < AWAIT_RECEIVES {
+            world.violate(|| format!("given up on receive {receives} of its Await: {hand_over:?}"));
+        }
+        world.tell(|| format!("publishes {}", hand_over.encode()));
+        lock(&world.facts).published.insert(hand_over.key());
+        let delay = Duration::from_secs(world.draw(0..3));
+        world.wakes.put(world, hand_over.encode(), delay);
+        if world.strikes(Fault::Duplicate) {
+            world.wakes.put(world, hand_over.encode(), delay);
+        }
+    }
+}
+
+impl PushGateway for Port {
+    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+        let world = &self.0;
+        let pushed = async {
+            world.call(Service::Topic, "push").await?;
+            world.tell(|| format!("wakes {}/{:?} for {:?}", wake.user, wake.device, wake.ids));
+            lock(&world.facts).woken(wake);
+            world.bell(&wake.user).notify_waiters();
+            world.answer("push").await
+        };
+        let outcome = pushed.await;
+        if world.mutated(Mutation::FailedPushIsDone) { Ok(()) } else { outcome }
+    }
+}
