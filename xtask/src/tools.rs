@@ -1,4 +1,4 @@
-//! Finds the checkers that are not part of the Rust toolchain, and installs the pinned versions where they are missing.
+//! Finds the programs that are not part of the Rust toolchain, and installs the pinned versions where they are missing.
 //!
 //! They live under `target/tools`; nothing outside the checkout changes. The versions are in files of requirements, and no
 //! other version is ever used.
@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::child;
 use crate::report::Failure;
 
-/// One of the checkers.
+/// One of the programs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Tool {
     Deny,
@@ -19,11 +19,12 @@ pub(crate) enum Tool {
     CfnLint,
     Sam,
     Checkov,
+    CargoLambda,
 }
 
 /// A Python environment of ours: each of its packages with its exact version, and the hash of each of their wheels.
 #[derive(Debug)]
-struct Environment {
+pub(crate) struct Environment {
     folder: &'static str,
     file: &'static str,
     requirements: &'static str,
@@ -50,6 +51,20 @@ const CHECKOV: Environment = Environment {
     requirements: include_str!("../../infra/checks/requirements-checkov.txt"),
 };
 
+/// What builds the functions: cargo lambda, and the linker that it uses.
+const BUILD: Environment = Environment {
+    folder: "target/tools/lambda",
+    file: "infra/requirements-build.txt",
+    requirements: include_str!("../../infra/requirements-build.txt"),
+};
+
+/// The emulator of AWS, and the libraries of the script that deploys to it. Apart from the others: it pins a botocore.
+pub(crate) const EMULATOR: Environment = Environment {
+    folder: "target/tools/emulator",
+    file: "localstack/requirements.txt",
+    requirements: include_str!("../../localstack/requirements.txt"),
+};
+
 impl Tool {
     fn program(self) -> &'static str {
         match self {
@@ -59,6 +74,7 @@ impl Tool {
             Self::CfnLint => "cfn-lint",
             Self::Sam => "sam",
             Self::Checkov => "checkov",
+            Self::CargoLambda => "cargo-lambda",
         }
     }
 
@@ -71,6 +87,7 @@ impl Tool {
             Self::CfnLint => "cfn-lint",
             Self::Sam => "aws-sam-cli",
             Self::Checkov => "checkov",
+            Self::CargoLambda => "cargo-lambda",
         }
     }
 
@@ -79,6 +96,7 @@ impl Tool {
             Self::Deny | Self::Nextest | Self::Typos => &CARGO_TOOLS,
             Self::CfnLint | Self::Sam => &TEMPLATE_TOOLS,
             Self::Checkov => &CHECKOV,
+            Self::CargoLambda => &BUILD,
         }
     }
 
@@ -99,12 +117,20 @@ pub(crate) fn locate(root: &Path, tool: Tool) -> Result<PathBuf, Failure> {
     if is_pinned_on_path(tool) {
         return Ok(PathBuf::from(tool.program()));
     }
-    let environment = tool.environment();
+    Ok(programs_of(root, tool.environment())?.join(tool.program()))
+}
+
+/// The folder with the programs of an environment, installed if need be.
+///
+/// # Errors
+///
+/// When it cannot be installed; the text says what is missing.
+pub(crate) fn programs_of(root: &Path, environment: &Environment) -> Result<PathBuf, Failure> {
     let venv = root.join(environment.folder);
     if !is_installed(environment, &venv) {
         install(root, environment, &venv)?;
     }
-    Ok(venv.join("bin").join(tool.program()))
+    Ok(venv.join("bin"))
 }
 
 fn is_pinned_on_path(tool: Tool) -> bool {
@@ -149,7 +175,8 @@ mod tests {
 
     #[test]
     fn every_tool_has_one_exact_version() {
-        for tool in [Tool::Deny, Tool::Nextest, Tool::Typos, Tool::CfnLint, Tool::Sam, Tool::Checkov] {
+        let checkers = [Tool::Deny, Tool::Nextest, Tool::Typos, Tool::CfnLint, Tool::Sam, Tool::Checkov];
+        for tool in checkers.into_iter().chain([Tool::CargoLambda]) {
             let version = tool.pinned_version().unwrap_or_default();
             assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{tool:?} is in no requirements");
         }

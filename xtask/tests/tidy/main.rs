@@ -1,9 +1,10 @@
 //! What no linter knows about this project: which crate may depend on which, what files may be called, how long they
-//! may get.
+//! may get, what the template and the functions say of each other.
 //!
-//! A rule that clippy, rustc or cargo-deny can check is in their configuration, not here.
+//! A rule that clippy, rustc, cargo-deny or the template's validators can check is in their configuration, not here.
 
 mod arrows;
+mod template;
 mod tree;
 mod workspace;
 

@@ -1,0 +1,80 @@
+//! Runs the black-box tests of `tests/blackbox` against one deployment. How it was deployed is not known here, except for the
+//! local cloud, which is started for them.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::child;
+use crate::report::{Failure, Outcome};
+use crate::tally::Tally;
+
+/// Waits for an ack, in seconds, of a deployment under test: as short as they can be, since the tests wait them out.
+pub(crate) const WAITS: &str = "1,1,1,1";
+
+/// Seconds between two wakes of a device of a deployment under test.
+pub(crate) const WAKE_INTERVAL: &str = "2";
+
+/// Builds `vartalap`, which makes keys and tokens and runs the local cloud.
+///
+/// # Errors
+///
+/// When it does not build.
+pub(crate) fn vartalap(root: &Path) -> Result<PathBuf, Failure> {
+    let mut build = Command::new("cargo");
+    build.current_dir(root).args(["build", "--quiet", "--locked", "--package", "vartalap-cli"]);
+    if !child::run(&mut build)? {
+        return Err(Failure::new("`vartalap` did not build; see above"));
+    }
+    // Beside this program, wherever Cargo's target directory is.
+    std::env::current_exe()
+        .map(|xtask| xtask.with_file_name("vartalap"))
+        .map_err(|error| Failure::new(format!("cannot tell where `vartalap` was built: {error}")))
+}
+
+/// Runs them. `flags` say where, and where wakes can be seen.
+///
+/// # Errors
+///
+/// When they do not build or one failed.
+pub(crate) fn run(root: &Path, data: &Path, flags: &[&str]) -> Result<Outcome, Failure> {
+    let token = format!("'{}' token --data '{}' \"$1\"", vartalap(root)?.display(), data.display());
+    let mut tests = Command::new("cargo");
+    tests.current_dir(root).args(["run", "--quiet", "--locked", "--package", "vartalap-blackbox", "--"]);
+    tests.args(["--token-command", &token, "--waits", WAITS, "--wake-interval", WAKE_INTERVAL]).args(flags);
+    let mut tally = Tally::default();
+    let passed = child::run_and_read(&mut tests, |line| tally += Tally::from_libtest(line))?;
+    if passed { Ok(Outcome::Tested(tally)) } else { Err(Failure::new("see above").with(tally)) }
+}
+
+/// Runs them against a local cloud of their own.
+///
+/// # Errors
+///
+/// When that does not start, or one failed.
+pub(crate) fn local(root: &Path) -> Result<Outcome, Failure> {
+    let data = root.join("target/blackbox");
+    let mut up = Command::new(vartalap(root)?);
+    up.current_dir(root).args(["up", "--memory", "--port", "0", "--json", "--waits", WAITS]);
+    up.args(["--wake-interval", WAKE_INTERVAL, "--data"]).arg(&data).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut up = child::spawn(&mut up)?;
+    let outcome = ready(&mut up).and_then(|(ws, pushes)| run(root, &data, &["--url", &ws, "--pushes", &pushes]));
+    let ended = up.kill().and_then(|()| up.wait());
+    ended.map_err(|error| Failure::new(format!("the local cloud could not be ended: {error}")))?;
+    outcome
+}
+
+/// Where the local cloud listens, and where it shows its wakes.
+fn ready(up: &mut Child) -> Result<(String, String), Failure> {
+    let mut line = String::new();
+    if let Some(output) = up.stdout.take() {
+        BufReader::new(output).read_line(&mut line).map_err(|error| Failure::new(format!("`vartalap up`: {error}")))?;
+    }
+    let ready: Value = serde_json::from_str(&line).unwrap_or_default();
+    match (ready["ws"].as_str(), ready["http"].as_str()) {
+        (Some(ws), Some(http)) => Ok((ws.to_owned(), format!("{http}/_local/pushes"))),
+        _ => Err(Failure::new("`vartalap up` ended before it was ready; it says why above")),
+    }
+}
