@@ -137,7 +137,10 @@ fn command_line(command: &Command) -> String {
 }
 
 fn quoted(word: &str) -> String {
-    if word.contains(char::is_whitespace) { format!("'{word}'") } else { word.to_owned() }
+    if word.contains(|symbol: char| symbol.is_whitespace() || "'\"$".contains(symbol)) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    word.to_owned()
 }
 
 fn cannot_run(command: &Command, error: &io::Error) -> Failure {
@@ -157,6 +160,9 @@ mod tests {
         let mut command = Command::new("/project/target/tools/typos");
         command.current_dir("/project").args(["--words", "two words"]).env("FLAGS", "-D warnings");
         assert_eq!(command_line(&command), "FLAGS='-D warnings' target/tools/typos --words 'two words'");
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo '$1'"]);
+        assert_eq!(command_line(&command), r"sh -c 'echo '\''$1'\'''");
     }
 
     #[test]

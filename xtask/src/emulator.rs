@@ -179,10 +179,14 @@ impl<'a> Emulator<'a> {
         let ended = within_limit(|| !answers(process.port));
         // The functions, should they still be there.
         signal(process, "KILL");
-        for gone in [self.process_file(), self.outputs()] {
-            if gone.exists() {
-                fs::remove_file(&gone)
-                    .map_err(|error| Failure::new(format!("cannot remove {}: {error}", gone.display())))?;
+        // Its log and the key of its users stay.
+        for gone in [self.process_file(), self.outputs(), self.folder.join("state"), self.folder.join("tmp")] {
+            let removed = if gone.is_dir() { fs::remove_dir_all(&gone) } else { fs::remove_file(&gone) };
+            match removed {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::new(format!("cannot remove {}: {error}", gone.display())));
+                }
+                _ => {}
             }
         }
         println!("the emulator is down{}", if ended { "" } else { ", killed" });
