@@ -83,6 +83,13 @@ impl Deployment {
         response.json().await.expect("JSON")
     }
 
+    /// Makes the local cloud misbehave as AWS may.
+    pub(crate) async fn change_faults(&self, change: &Value) {
+        let request = reqwest::Client::new().post(self.url("/_local/faults")).body(change.to_string());
+        let response = request.send().await.expect("an answer");
+        assert!(response.status().is_success(), "{change}: {}", response.status());
+    }
+
     /// The refs that are pending for a device, or unclaimed under `*`.
     pub(crate) async fn inbox(&self, user: &str, device: &str) -> Vec<String> {
         let refs = self.get(&format!("/_local/inbox/{user}/{device}")).await;

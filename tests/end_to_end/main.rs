@@ -7,3 +7,4 @@ mod limits;
 mod online;
 mod socket;
 mod tokens;
+mod weaknesses;

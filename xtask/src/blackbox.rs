@@ -1,5 +1,5 @@
-//! Runs the black-box tests of `tests/blackbox` against one deployment. How it was deployed is not known here, except for the
-//! local cloud, which is started for them.
+//! Runs the black-box tests of `tests/blackbox` and `tests/conformance` against one deployment. How it was deployed is not known here,
+//! except for the local cloud, which is started for them.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ pub(crate) const WAITS: &str = "1,1,1,1";
 
 /// Seconds between two wakes of a device of a deployment under test.
 pub(crate) const WAKE_INTERVAL: &str = "2";
+
+/// The programs, which take the same flags.
+const PROGRAMS: [&str; 2] = ["vartalap-blackbox", "vartalap-conformance"];
 
 /// Builds `vartalap`, which makes keys and tokens and runs the local cloud.
 ///
@@ -41,12 +44,14 @@ pub(crate) fn vartalap(root: &Path) -> Result<PathBuf, Failure> {
 /// When they do not build or one failed.
 pub(crate) fn run(root: &Path, data: &Path, flags: &[&str]) -> Result<Outcome, Failure> {
     let token = format!("'{}' token --data '{}' \"$1\"", vartalap(root)?.display(), data.display());
-    let mut tests = Command::new("cargo");
-    tests.current_dir(root).args(["run", "--quiet", "--locked", "--package", "vartalap-blackbox", "--"]);
-    tests.args(["--token-command", &token, "--waits", WAITS, "--wake-interval", WAKE_INTERVAL]).args(flags);
-    let mut tally = Tally::default();
-    let passed = child::run_and_read(&mut tests, |line| tally += Tally::from_libtest(line))?;
-    if passed { Ok(Outcome::Tested(tally)) } else { Err(Failure::new("see above").with(tally)) }
+    let (mut tally, mut all_passed) = (Tally::default(), true);
+    for program in PROGRAMS {
+        let mut tests = Command::new("cargo");
+        tests.current_dir(root).args(["run", "--quiet", "--locked", "--package", program, "--"]);
+        tests.args(["--token-command", &token, "--waits", WAITS, "--wake-interval", WAKE_INTERVAL]).args(flags);
+        all_passed &= child::run_and_read(&mut tests, |line| tally += Tally::from_libtest(line))?;
+    }
+    if all_passed { Ok(Outcome::Tested(tally)) } else { Err(Failure::new("see above").with(tally)) }
 }
 
 /// Runs them against a local cloud of their own.

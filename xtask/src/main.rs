@@ -5,6 +5,7 @@
 
 mod bench;
 mod blackbox;
+mod chaos;
 mod child;
 mod coldstart;
 mod emulator;
@@ -74,6 +75,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Kill the local cloud again and again while hundreds of clients write to each other. `--help` says what it takes.
+    #[command(disable_help_flag = true)]
+    Chaos {
+        /// What `tests/chaos` takes.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -84,6 +92,7 @@ fn main() -> ExitCode {
         Task::Emulator { actions, port } => emulator::run(&workspace_root(), &actions, port),
         Task::Size => told(functions::size(&workspace_root())),
         Task::World { arguments } => told(world::run(&workspace_root(), &arguments)),
+        Task::Chaos { arguments } => told(chaos::run(&workspace_root(), &arguments)),
         Task::Coldstart => coldstart::run(&workspace_root()),
     }
 }

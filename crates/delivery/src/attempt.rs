@@ -75,10 +75,13 @@ pub fn step(receive_count: u32, waits: &Waits) -> Step {
     if attempt > waits.attempts() { Step::Exhausted } else { Step::Attempt(attempt) }
 }
 
+/// How much later than planned an Await may come and its Drain may have posted, so that the age of a connection tells.
+const LATE: Duration = Duration::from_secs(2);
+
 /// Whether a connection had at least the last attempt, so that its silence means something. A newer one has a Drain, and an
-/// Await of that Drain, of its own.
+/// Await of that Drain, of its own. One that is older than all waits together had every attempt.
 pub fn had_its_chance(connection: &Connection, waits: &Waits, now: Timestamp) -> bool {
-    now.since(connection.connected_at) >= waits.last()
+    now.since(connection.connected_at) >= (waits.longest_last() + LATE).min(waits.total())
 }
 
 #[cfg(test)]
@@ -105,6 +108,17 @@ mod tests {
         }
         let opening = connected_ago(OPENING - Duration::from_millis(1));
         assert_eq!(after_post(PostOutcome::Gone, &opening, NOW), AfterPost::Await);
+    }
+
+    #[test]
+    fn only_a_connection_that_had_the_last_attempt_had_its_chance() {
+        // The last wait of 5 s may have been 6 s.
+        for (waits, secs, had) in
+            [("5,15,45,5", 7, false), ("5,15,45,5", 8, true), ("1,1", 1, false), ("1,1", 2, true), ("1", 1, true)]
+        {
+            let connection = connected_ago(Duration::from_secs(secs));
+            assert_eq!(had_its_chance(&connection, &waits.parse().expect("waits"), NOW), had, "{waits} after {secs} s");
+        }
     }
 
     #[test]

@@ -54,9 +54,14 @@ impl Waits {
         self.after(1, rng).expect("there is at least one wait")
     }
 
-    /// The last wait, without jitter.
-    pub fn last(&self) -> Duration {
-        *self.0.last().expect("there is at least one wait")
+    /// The longest that the last wait may be made by jitter.
+    pub fn longest_last(&self) -> Duration {
+        self.0.last().expect("there is at least one wait").mul_f64(1.0 + JITTER)
+    }
+
+    /// All waits together, without jitter.
+    pub fn total(&self) -> Duration {
+        self.0.iter().sum()
     }
 }
 
@@ -98,9 +103,12 @@ pub fn backoff(receive_count: u32, rng: &mut Rng) -> Duration {
     lengthened(Duration::from_secs(secs), rng)
 }
 
+/// By how much a wait is lengthened at most.
+const JITTER: f64 = 0.2;
+
 /// `wait` lengthened by up to a fifth, so that what failed together does not come back together; whole seconds, at least 1.
 fn lengthened(wait: Duration, rng: &mut Rng) -> Duration {
-    let secs = wait.as_secs_f64() * (1.0 + 0.2 * rng.f64());
+    let secs = wait.as_secs_f64() * (1.0 + JITTER * rng.f64());
     Duration::from_secs_f64(secs.round().max(1.0))
 }
 

@@ -1,10 +1,10 @@
 //! An event of the WebSocket API, as the input that a function works on. Who it is comes from the authorizer's context, never
 //! from the frame.
 
-use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use delivery::{Address, Connection};
 use protocol::Timestamp;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
 use crate::error::HandlerError;
 
@@ -26,16 +26,35 @@ pub struct Inbound {
     pub body: String,
 }
 
+/// What matters of an event. Headers are not read at all: a client chooses them, and none may make an event unreadable.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    request_context: Context,
+    body: Option<String>,
+}
+
+/// See [`Event`].
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Context {
+    route_key: Option<String>,
+    connection_id: Option<String>,
+    #[serde(default)]
+    connected_at: i64,
+    authorizer: Option<Map<String, Value>>,
+}
+
 /// Reads an event of a WebSocket route.
 ///
 /// # Errors
 /// [`HandlerError::WrongShape`] when it is none, or when the authorizer's context is missing from it.
 pub fn inbound(event: Value) -> Result<Inbound, HandlerError> {
-    let event: ApiGatewayWebsocketProxyRequest =
-        serde_json::from_value(event).map_err(|error| HandlerError::WrongShape(error.to_string()))?;
     let missing = |what: &str| HandlerError::WrongShape(format!("a WebSocket event without {what}"));
+    // serde's own words would quote the event, and a body with it.
+    let event: Event = serde_json::from_value(event).map_err(|_| missing("a readable requestContext and body"))?;
     let context = event.request_context;
-    let text = |key: &str| context.authorizer.fields.get(key).and_then(Value::as_str);
+    let text = |key: &str| context.authorizer.as_ref()?.get(key)?.as_str();
     let user = text(CONTEXT_USER).and_then(|user| user.parse().ok()).ok_or_else(|| missing("an authorized user"))?;
     let device = text(CONTEXT_DEVICE).and_then(|device| device.parse().ok());
     let connected_at = u64::try_from(context.connected_at).map_err(|_| missing("connectedAt"))?;
@@ -55,5 +74,39 @@ pub fn response(status: u16, body: Option<String>) -> Value {
     match body {
         Some(body) => json!({"statusCode": status, "body": body}),
         None => json!({"statusCode": status}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Value {
+        json!({
+            "requestContext": {
+                "routeKey": "send",
+                "connectionId": "c1=",
+                "connectedAt": 5,
+                "authorizer": {"user": "bob", "device": "phone", "integrationLatency": 3},
+            },
+            "body": "sesame",
+        })
+    }
+
+    #[test]
+    fn no_header_makes_an_event_unreadable() {
+        let mut odd = event();
+        odd["headers"] = json!({"user-agent": "caf\u{e9}", "a b": "", "n": 7});
+        let inbound = inbound(odd).expect("an event");
+        assert_eq!(inbound.address.map(|address| address.user.to_string()).as_deref(), Some("bob"));
+        assert_eq!(inbound.body, "sesame");
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_read_is_not_quoted() {
+        let mut odd = event();
+        odd["requestContext"]["connectedAt"] = "sesame".into();
+        let error = inbound(odd).expect_err("no event").to_string();
+        assert!(!error.contains("sesame"), "{error}");
     }
 }

@@ -122,7 +122,7 @@ impl ClientFrame {
         })?;
         let nonce = fields.nonce()?;
         let rejected = |code, detail: &str| Rejected { nonce: nonce.clone(), code, detail: detail.to_owned() };
-        match fields.action() {
+        match fields.action().as_deref() {
             Some("send") => {
                 let messages = fields.messages().map_err(|detail| rejected(Code::InvalidFrame, &detail))?;
                 Ok(Self::Send(Send { nonce, messages }))
@@ -235,7 +235,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn action(&self) -> Option<&'a str> {
+    /// Owned: a word that was written with escapes cannot be borrowed, and means the same.
+    fn action(&self) -> Option<String> {
         self.typed("action").ok().flatten()
     }
 

@@ -114,6 +114,11 @@ fn a_bad_frame_has_a_code() {
 }
 
 #[test]
+fn an_action_may_be_written_with_escapes() {
+    assert_eq!(ClientFrame::parse(r#"{"\u0061ction":"p\u0069ng"}"#), Ok(ClientFrame::Ping { nonce: None }));
+}
+
+#[test]
 fn a_rejection_is_short_and_quotes_nothing() {
     let secret = "\u{200b}secret".repeat(10_000);
     for frame in [

@@ -1,12 +1,11 @@
 //! The authorizer's judgement: which user a token speaks for. Signatures are the crate `jsonwebtoken`'s business; the claims
 //! are judged here, since the time is an argument and Cognito's access tokens name their audience differently.
 
-use aws_lambda_events::apigw::ApiGatewayCustomAuthorizerRequestTypeRequest;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use lambda::HandlerError;
 use protocol::{Timestamp, UserId};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::jwks::Jwks;
 
@@ -38,21 +37,30 @@ pub struct Request {
     pub stage_resource: String,
 }
 
+/// What matters of a REQUEST event. Values are read one by one: a client chooses its headers and parameters, and none but the
+/// token may decide over it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    method_arn: String,
+    headers: Option<Map<String, Value>>,
+    query_string_parameters: Option<Map<String, Value>>,
+}
+
 /// Reads a REQUEST authorizer event.
 ///
 /// # Errors
 /// [`HandlerError::WrongShape`] when it is none.
 pub fn request(event: Value) -> Result<Request, HandlerError> {
-    let event: ApiGatewayCustomAuthorizerRequestTypeRequest =
-        serde_json::from_value(event).map_err(|error| HandlerError::WrongShape(error.to_string()))?;
-    let arn = event.method_arn.unwrap_or_default();
-    let mut parts = arn.splitn(3, '/');
-    let (Some(api), Some(stage)) = (parts.next(), parts.next()) else {
-        return Err(HandlerError::WrongShape("an authorizer event without methodArn".to_owned()));
-    };
-    let query = |name: &str| event.query_string_parameters.first(name).map(str::to_owned);
-    let token = match event.headers.get("authorization") {
-        Some(header) => header.to_str().ok().and_then(bearer).map(str::to_owned),
+    // serde's own words would quote the event, and a token with it.
+    let wrong_shape = || HandlerError::WrongShape("an authorizer event without methodArn".to_owned());
+    let event: Event = serde_json::from_value(event).map_err(|_| wrong_shape())?;
+    let mut parts = event.method_arn.splitn(3, '/');
+    let (Some(api), Some(stage)) = (parts.next(), parts.next()) else { return Err(wrong_shape()) };
+    let query = |name: &str| event.query_string_parameters.as_ref()?.get(name)?.as_str().map(str::to_owned);
+    let mut headers = event.headers.iter().flatten();
+    let token = match headers.find(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+        Some((_, header)) => header.as_str().and_then(bearer).map(str::to_owned),
         None => query("access_token"),
     };
     Ok(Request { token, device: query("device"), stage_resource: format!("{api}/{stage}/*") })

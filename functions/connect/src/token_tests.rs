@@ -65,3 +65,14 @@ fn the_token_comes_from_the_header_before_the_query() {
     assert_eq!(request.device.as_deref(), Some("phone"));
     assert_eq!(request.stage_resource, "arn:aws:execute-api:eu-west-1:1:api/prod/*");
 }
+
+#[test]
+fn no_header_but_the_token_decides_over_it() {
+    let event = |headers: Value| json!({"methodArn": "arn:a:api/prod/$connect", "headers": headers});
+    let odd = json!({"user-agent": "caf\u{e9}", "a b": "", "n": 7, "Authorization": "Bearer t"});
+    assert_eq!(request(event(odd)).expect("a request").token.as_deref(), Some("t"));
+    let unprintable = json!({"Authorization": "Bearer sesame\u{7f}"});
+    assert!(request(event(unprintable)).is_ok(), "a bad token is Unauthorized, not another kind of event");
+    let error = request(json!({"methodArn": {"sesame": 1}})).expect_err("no event").to_string();
+    assert!(!error.contains("sesame"), "{error}");
+}

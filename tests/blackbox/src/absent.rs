@@ -5,10 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use blackbox::Deployment;
 use serde_json::{Value, json};
 use tokio::join;
-
-use crate::deployment::Deployment;
 
 /// Most messages in one `send`.
 const MOST_IN_A_SEND: usize = 25;

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use blackbox::{DEADLINE, Deployment, Envelope, Frame};
 use tokio::join;
-
-use crate::deployment::Deployment;
-use crate::frame::{Envelope, Frame};
-use crate::socket::DEADLINE;
 
 pub(crate) async fn what_is_not_acked_comes_again_until_it_is(cloud: &Deployment) {
     let (alice, bob) = join!(cloud.user("alice"), cloud.user("bob"));

@@ -2,12 +2,10 @@
 //!
 //! An empty text is not among them: whether a gateway passes it on is not documented.
 
+use blackbox::{Deployment, Device, User, new_id};
 use serde_json::{Value, json};
 use tokio::join;
 use uuid::Uuid;
-
-use crate::deployment::{Deployment, User, new_id};
-use crate::device::Device;
 
 const HOUR_MILLIS: i64 = 60 * 60 * 1_000;
 

@@ -1,59 +1,8 @@
 //! Which tests there are, and what each needs to be able to pass. What they do is in the files that they are named for.
 
-use std::pin::Pin;
+use blackbox::{Need, Test, test};
 
-use crate::deployment::Deployment;
 use crate::{absent, attempts, bad_input, handshake, limits, online, pages, short_lived, woken};
-
-/// A test.
-pub(crate) struct Test {
-    pub(crate) name: &'static str,
-    pub(crate) run: for<'a> fn(&'a Deployment) -> Pin<Box<dyn Future<Output = ()> + 'a>>,
-    needs: Option<Need>,
-}
-
-/// What not every run or deployment has.
-#[derive(Clone, Copy, Debug)]
-enum Need {
-    /// Somewhere to see wakes.
-    Wakes,
-    /// More than one attempt.
-    Redelivery,
-    /// A gateway that closes what it cannot carry.
-    Closing,
-}
-
-impl Test {
-    fn needs(self, need: Need) -> Self {
-        Self { needs: Some(need), ..self }
-    }
-
-    /// Why it cannot pass here, if so.
-    pub(crate) fn missing(&self, deployment: &Deployment) -> Option<String> {
-        match self.needs? {
-            Need::Wakes if !deployment.sees_wakes() => {
-                Some("neither --pushes nor --webhook says where wakes can be seen".to_owned())
-            }
-            Need::Redelivery if deployment.waits().attempts() < 2 => {
-                Some("with a single wait there is no second attempt".to_owned())
-            }
-            Need::Closing if !deployment.target().closes_what_it_cannot_carry() => Some(
-                "MiniStack has no limit of sizes and takes binary frames as text (localstack/README.md)".to_owned(),
-            ),
-            Need::Wakes | Need::Redelivery | Need::Closing => None,
-        }
-    }
-}
-
-macro_rules! test {
-    ($module:ident::$test:ident) => {
-        Test {
-            name: concat!(stringify!($module), "::", stringify!($test)),
-            run: |deployment| Box::pin($module::$test(deployment)),
-            needs: None,
-        }
-    };
-}
 
 /// All of them. Those that take longest begin first, so that the others run meanwhile.
 pub(crate) fn tests() -> Vec<Test> {
@@ -101,6 +50,6 @@ mod tests {
     #[test]
     fn every_test_has_a_name_of_its_own() {
         let tests = super::tests();
-        assert_eq!(tests.iter().map(|test| test.name).collect::<HashSet<_>>().len(), tests.len());
+        assert_eq!(tests.iter().map(|test| test.name()).collect::<HashSet<_>>().len(), tests.len());
     }
 }

@@ -1,4 +1,5 @@
-//! What a test knows of the deployment: where it is, how long it waits, where its wakes can be seen, and users of the test's own.
+//! What a test knows of the deployment: where it is, how long it waits, where its wakes can be seen, and users of the test's own. What it
+//! does there is not known here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::webhook::{CannotListen, Webhook};
 
 /// A deployment, as one test sees it.
 #[derive(Clone, Debug)]
-pub(crate) struct Deployment {
+pub struct Deployment {
     known: Arc<Known>,
     /// What the ids of its users begin with.
     users: String,
@@ -106,31 +107,35 @@ impl Deployment {
         Ok(())
     }
 
-    pub(crate) fn target(&self) -> Target {
+    /// What kind of gateway it stands behind.
+    pub fn target(&self) -> Target {
         self.known.target
     }
 
-    pub(crate) fn waits(&self) -> &Waits {
+    /// Its waits for an ack.
+    pub fn waits(&self) -> &Waits {
         &self.known.waits
     }
 
-    pub(crate) fn wake_interval(&self) -> Duration {
+    /// Its shortest time between two wakes of a device.
+    pub fn wake_interval(&self) -> Duration {
         self.known.wake_interval
     }
 
-    pub(crate) fn latency(&self) -> &Latency {
+    /// Where it is noted how long messages took.
+    pub fn latency(&self) -> &Latency {
         &self.known.latency
     }
 
     /// The URL with this query.
-    pub(crate) fn url(&self, query: &str) -> Url {
+    pub fn url(&self, query: &str) -> Url {
         let mut url = self.known.url.clone();
         url.set_query((!query.is_empty()).then_some(query));
         url
     }
 
     /// A user of this test.
-    pub(crate) async fn user(&self, name: &str) -> User {
+    pub async fn user(&self, name: &str) -> User {
         let id = format!("{}-{name}", self.users);
         let token = self.known.tokens.token(&id).await.unwrap_or_else(|error| panic!("{error}"));
         User { id, token, deployment: self.clone() }
@@ -138,12 +143,13 @@ impl Deployment {
 
     // Wakes.
 
-    pub(crate) fn sees_wakes(&self) -> bool {
+    /// Whether the options say where wakes can be seen.
+    pub fn sees_wakes(&self) -> bool {
         self.known.wakes.is_some()
     }
 
     /// The wake of `user` that names this device (none while the user has none) and this message.
-    pub(crate) async fn wake(&self, user: &User, device: Option<&str>, id: &str) -> Wake {
+    pub async fn wake(&self, user: &User, device: Option<&str>, id: &str) -> Wake {
         // At first the device may seem connected, or it was woken a moment ago.
         let within = self.known.waits.until_exhausted() + self.known.wake_interval + DEADLINE;
         let what = format!("a wake of {} for {id}", device.unwrap_or("a user without a device"));
@@ -152,7 +158,7 @@ impl Deployment {
     }
 
     /// All wakes of `user` so far.
-    pub(crate) async fn wakes_of(&self, user: &User) -> Vec<Wake> {
+    pub async fn wakes_of(&self, user: &User) -> Vec<Wake> {
         self.wakes().of(&user.id).await.unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -163,21 +169,23 @@ impl Deployment {
 
 /// A user, and a token of theirs.
 #[derive(Debug)]
-pub(crate) struct User {
-    pub(crate) id: String,
-    pub(crate) token: String,
+pub struct User {
+    /// Their id, which no other test and no other run has.
+    pub id: String,
+    /// A token that says so.
+    pub token: String,
     deployment: Deployment,
 }
 
 impl User {
     /// Connects a device. What is pending will be drained.
-    pub(crate) async fn connect(&self, device: &str) -> Device {
+    pub async fn connect(&self, device: &str) -> Device {
         let opened = Socket::open(&self.deployment.url(&format!("device={device}")), Some(&self.token)).await;
         Device::new(opened.unwrap_or_else(|error| panic!("{} on {device}: {error}", self.id)))
     }
 
     /// Connects a device for which nothing is pending, and waits until it can be posted to.
-    pub(crate) async fn online(&self, device: &str) -> Device {
+    pub async fn online(&self, device: &str) -> Device {
         let mut connected = self.connect(device).await;
         let backlog = connected.backlog().await;
         assert!(backlog.0.is_empty(), "nothing can be pending for {} on {device}, but {backlog:?}", self.id);
@@ -185,17 +193,17 @@ impl User {
     }
 
     /// Makes a device known that is away.
-    pub(crate) async fn away(&self, device: &str) {
+    pub async fn away(&self, device: &str) {
         self.online(device).await.close().await;
     }
 
     /// A new message to this user.
-    pub(crate) fn message(&self, body: impl Into<Value>) -> Value {
+    pub fn message(&self, body: impl Into<Value>) -> Value {
         json!({"id": new_id(), "to": {"user": self.id}, "body": body.into()})
     }
 }
 
 /// A new message id. Each is greater than those before it.
-pub(crate) fn new_id() -> String {
+pub fn new_id() -> String {
     Uuid::now_v7().to_string()
 }

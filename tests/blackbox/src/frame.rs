@@ -10,65 +10,93 @@ pub(crate) const MAX_BYTES: usize = 30_000;
 /// A frame.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub(crate) enum Frame {
+pub enum Frame {
+    /// The answer to a `send`.
     Accepted(Accepted),
+    /// Envelopes.
     Messages(Messages),
+    /// The backlog was posted.
     Drained {
+        /// When the connection will be cut, in milliseconds.
         reconnect_by: u64,
     },
+    /// A frame could not be taken, or another connection took over.
     Error(Refused),
+    /// The answer to a `ping`.
     Pong {},
+    /// What clients ignore.
     #[serde(skip_deserializing)]
-    #[expect(dead_code, reason = "read by a person, where a test says what came instead")]
     Unknown(String),
 }
 
 /// The answer to a `send`.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Accepted {
-    pub(crate) ids: Vec<String>,
-    pub(crate) refused: Vec<Refusal>,
-    pub(crate) at: u64,
-    pub(crate) nonce: Option<String>,
+pub struct Accepted {
+    /// What is durable now.
+    pub ids: Vec<String>,
+    /// What is not, and why.
+    pub refused: Vec<Refusal>,
+    /// The server's time, in milliseconds.
+    pub at: u64,
+    /// The nonce of the `send`.
+    pub nonce: Option<String>,
 }
 
 /// A message of a `send` that was not accepted.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Refusal {
-    pub(crate) index: usize,
-    pub(crate) id: Option<String>,
-    pub(crate) code: String,
-    pub(crate) detail: String,
+pub struct Refusal {
+    /// Its place in the `send`.
+    pub index: usize,
+    /// Its id, if it had one.
+    pub id: Option<String>,
+    /// What is wrong.
+    pub code: String,
+    /// What is wrong, for a person.
+    pub detail: String,
 }
 
 /// Envelopes, posted or as the answer to a `sync`.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Messages {
-    pub(crate) messages: Vec<Envelope>,
-    pub(crate) more: Option<bool>,
-    pub(crate) nonce: Option<String>,
+pub struct Messages {
+    /// The envelopes.
+    pub messages: Vec<Envelope>,
+    /// Whether more are pending; only in the answer to a `sync`.
+    pub more: Option<bool>,
+    /// The nonce of the `sync`.
+    pub nonce: Option<String>,
 }
 
 /// A message for one recipient.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Envelope {
+pub struct Envelope {
+    /// What it is acked by.
     #[serde(rename = "ref")]
-    pub(crate) reference: String,
-    pub(crate) id: String,
-    pub(crate) from: String,
-    pub(crate) to: Value,
-    pub(crate) kind: String,
-    pub(crate) at: u64,
-    pub(crate) attempt: usize,
-    pub(crate) body: Value,
+    pub reference: String,
+    /// The message's id, as its sender made it.
+    pub id: String,
+    /// The sender.
+    pub from: String,
+    /// The recipient, as the sender wrote it.
+    pub to: Value,
+    /// `message`.
+    pub kind: String,
+    /// When it was accepted, in milliseconds.
+    pub at: u64,
+    /// 1 and up for a post of its own, 0 from a drain or a sync.
+    pub attempt: usize,
+    /// What was written.
+    pub body: Value,
 }
 
 /// A frame that could not be taken as a whole, or the end of a displaced connection.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Refused {
-    pub(crate) code: String,
-    pub(crate) detail: String,
-    pub(crate) nonce: Option<String>,
+pub struct Refused {
+    /// What is wrong.
+    pub code: String,
+    /// What is wrong, for a person.
+    pub detail: String,
+    /// The nonce of the frame, if it could be read.
+    pub nonce: Option<String>,
 }
 
 impl Frame {
@@ -93,12 +121,12 @@ impl Frame {
 
 impl Messages {
     /// Whether it was posted, by an attempt or a drain, and not asked for.
-    pub(crate) fn is_posted(&self) -> bool {
+    pub fn is_posted(&self) -> bool {
         self.more.is_none()
     }
 
     /// Whether its envelopes are in their order.
-    pub(crate) fn is_oldest_first(&self) -> bool {
+    pub fn is_oldest_first(&self) -> bool {
         self.messages.is_sorted_by_key(|envelope| &envelope.id)
     }
 }

@@ -5,13 +5,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use blackbox::{Deployment, Device, Frame, NotOpened, Socket};
 use serde_json::json;
 use tokio::join;
-
-use crate::deployment::Deployment;
-use crate::device::Device;
-use crate::frame::Frame;
-use crate::socket::{NotOpened, Socket};
 
 /// The status that refuses a connection.
 async fn refusal(cloud: &Deployment, what: &str, query: &str, token: Option<&str>) -> u16 {

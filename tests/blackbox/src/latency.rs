@@ -6,11 +6,11 @@ use std::time::Instant;
 
 /// What was measured in this run, in milliseconds. A message that came before its `accepted` took less than nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Latency(Mutex<Vec<f64>>);
+pub struct Latency(Mutex<Vec<f64>>);
 
 impl Latency {
     /// One message.
-    pub(crate) fn add(&self, accepted: Instant, received: Instant) {
+    pub fn add(&self, accepted: Instant, received: Instant) {
         let millis = match received.checked_duration_since(accepted) {
             Some(later) => later.as_secs_f64() * 1_000.0,
             None => accepted.duration_since(received).as_secs_f64() * -1_000.0,

@@ -1,12 +1,8 @@
 //! What a gateway closes a connection for, and what it just carries. localstack/README.md: "No limit of sizes" and "A binary frame is taken
 //! as text", so none of these runs against MiniStack.
 
+use blackbox::{DEADLINE, Deployment, Device, Ended, Frame};
 use serde_json::json;
-
-use crate::deployment::Deployment;
-use crate::device::Device;
-use crate::frame::Frame;
-use crate::socket::{DEADLINE, Ended};
 
 const KB: usize = 1_024;
 

@@ -1,99 +1,42 @@
 //! Black-box tests of a deployment that is known only by its URL: the local cloud, an emulator, or AWS. They say and read frames on a
 //! socket, and look at wakes where those can be seen; what a deployment stores or logs is not looked at.
 //!
-//! This file starts a run and ends it. Which tests there are is in `catalogue`.
+//! This file is the command line. Which tests there are is in `catalogue`, and what they are made of is the library.
 
 mod absent;
 mod attempts;
 mod bad_input;
 mod catalogue;
-mod deployment;
-mod device;
-mod frame;
 mod handshake;
-mod latency;
 mod limits;
 mod online;
-mod options;
 mod pages;
 mod short_lived;
-mod socket;
-mod target;
-mod token_command;
-mod waits;
-mod wakes;
-mod webhook;
 mod woken;
 
 use std::process::ExitCode;
 
+use blackbox::{EXIT_STATUS, HELP_TEMPLATE, Options};
 use clap::Parser;
-use libtest_mimic::Trial;
-use tokio::runtime::Runtime;
 
-use crate::deployment::{Deployment, Unusable};
-use crate::options::Options;
-
-/// How many tests run at the same time unless `--test-threads` says otherwise. They wait far more than they compute, so the
-/// number of processors says nothing.
-const TEST_THREADS: usize = 8;
-
-/// What a run that could not begin ends with; tests that failed end it with 101, as Cargo's do.
-const CANNOT_BEGIN: u8 = 2;
+/// Black-box tests of a deployment of Vartalap.
+///
+/// They connect as clients do, to whatever `--url` names, and need to know nothing else of it: the local cloud, an emulator, or AWS.
+/// All users are named at random for each run (`bb-RUN-TEST-NAME`), so they can run again and again, and at the same time,
+/// against one deployment; nothing else that it holds is touched. Eight tests run at the same time unless --test-threads says otherwise.
+///
+/// Against the local cloud:
+///
+///     vartalap up --memory --waits 1,1,1,1 --wake-interval 2 --data DIR
+///     vartalap-blackbox --url ws://127.0.0.1:8080/local --token-command 'vartalap token --data DIR "$1"'
+///         --pushes http://127.0.0.1:8080/_local/pushes --waits 1,1,1,1 --wake-interval 2
+#[derive(Debug, Parser)]
+#[command(verbatim_doc_comment, help_template = HELP_TEMPLATE, after_help = EXIT_STATUS)]
+struct Program {
+    #[command(flatten)]
+    options: Options,
+}
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(CANNOT_BEGIN)
-        }
-    }
-}
-
-/// Notes for people go to standard error: standard output is the harness's, and may be JSON.
-fn run(mut options: Options) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    // An error means that it has been chosen already.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    options.harness.test_threads.get_or_insert(TEST_THREADS);
-    let harness = options.harness.clone();
-    let listing = harness.list;
-    let deployment = runtime.block_on(async {
-        let deployment = Deployment::of(options, listing).await?;
-        if !listing {
-            deployment.try_out().await?;
-        }
-        Ok::<_, Unusable>(deployment)
-    })?;
-    let trials = trials(&deployment, &runtime, |trial, why| {
-        if !listing && harness.is_ignored(trial) && !harness.is_filtered_out(trial) {
-            eprintln!("{} is not run: {why}", trial.name());
-        }
-    });
-    let conclusion = libtest_mimic::run(&harness, trials);
-    let alone = harness.test_threads == Some(1) || conclusion.num_passed + conclusion.num_failed == 1;
-    if let Some(words) = deployment.latency().in_words(alone) {
-        eprintln!("{words}");
-    }
-    Ok(conclusion.exit_code())
-}
-
-/// The tests as the harness takes them. `tell` hears of each that cannot pass here, and why.
-fn trials(deployment: &Deployment, runtime: &Runtime, tell: impl Fn(&Trial, &str)) -> Vec<Trial> {
-    let tests = catalogue::tests().into_iter().enumerate();
-    let trials = tests.map(|(number, test)| {
-        let (deployment, runtime) = (deployment.with_users_of(number), runtime.handle().clone());
-        let missing = test.missing(&deployment);
-        let trial = Trial::test(test.name, move || {
-            runtime.block_on((test.run)(&deployment));
-            Ok(())
-        })
-        .with_ignored_flag(missing.is_some());
-        if let Some(why) = missing {
-            tell(&trial, &why);
-        }
-        trial
-    });
-    trials.collect()
+    blackbox::run(Program::parse().options, catalogue::tests())
 }

@@ -3,12 +3,9 @@
 
 use std::time::Duration;
 
+use blackbox::{DEADLINE, Deployment, Frame, new_id};
 use serde_json::{Value, json};
 use tokio::join;
-
-use crate::deployment::{Deployment, new_id};
-use crate::frame::Frame;
-use crate::socket::DEADLINE;
 
 /// How many messages are measured.
 const MEASURED: usize = 10;
@@ -195,14 +192,11 @@ pub(crate) async fn a_ping_is_answered(cloud: &Deployment) {
 }
 
 pub(crate) async fn drained_says_when_the_connection_will_be_cut(cloud: &Deployment) {
-    let (alice, bob) = join!(cloud.user("alice"), cloud.user("bob"));
+    let alice = cloud.user("alice").await;
     let mut phone = alice.connect("phone").await;
     let arrived = phone.frame("`drained`", |frame| matches!(frame, Frame::Drained { .. })).await;
     let Frame::Drained { reconnect_by } = arrived.frame else { unreachable!("it was looked for") };
-    // The server's time, which this machine need not share.
-    let mut message = bob.message("what time is it?");
-    message["ephemeral"] = true.into();
-    let now = phone.send(&[message]).await.at;
+    let now = blackbox::clock::now(&mut phone, &alice).await;
     let left = Duration::from_millis(reconnect_by.saturating_sub(now));
     let two_hours = Duration::from_secs(2 * 60 * 60);
     let slack = Duration::from_secs(60);

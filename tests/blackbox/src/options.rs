@@ -1,35 +1,25 @@
-//! The command line. What the options mean for a test is elsewhere.
+//! What every program of such tests takes on its command line. What the options mean for a test is elsewhere.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use url::Url;
 
 use crate::target::Target;
 use crate::waits::Waits;
 
-/// Black-box tests of a deployment of Vartalap.
-///
-/// They connect as clients do, to whatever `--url` names, and need to know nothing else of it: the local cloud, an emulator, or AWS.
-/// All users are named at random for each run (`bb-RUN-TEST-NAME`), so they can run again and again, and at the same time,
-/// against one deployment; nothing else that it holds is touched. Eight tests run at the same time unless --test-threads says otherwise.
-///
-/// Against the local cloud:
-///
-///     vartalap up --memory --waits 1,1,1,1 --wake-interval 2 --data DIR
-///     vartalap-blackbox --url ws://127.0.0.1:8080/local --token-command 'vartalap token --data DIR "$1"'
-///         --pushes http://127.0.0.1:8080/_local/pushes --waits 1,1,1,1 --wake-interval 2
-#[derive(Debug, Parser)]
-#[command(
-    verbatim_doc_comment,
-    // clap's own; the harness brings one without a word of what this is.
-    help_template = "{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}",
-    after_help = "Exit status: 0 when nothing failed, 101 when a test did, 2 when they could not begin."
-)]
-pub(crate) struct Options {
+/// How a program that takes them describes itself: the harness brings a template without a word of what the tests are.
+pub const HELP_TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+/// What the programs say with how they end.
+pub const EXIT_STATUS: &str = "Exit status: 0 when nothing failed, 101 when a test did, 2 when they could not begin.";
+
+/// Which deployment, and what cannot be seen of it from outside.
+#[derive(Debug, Args)]
+pub struct Options {
     /// Where to connect: the ws:// or wss:// URL of the deployment, without a device.
     #[arg(long, value_name = "URL", value_parser = socket_url)]
     pub(crate) url: Url,
@@ -121,18 +111,24 @@ fn whole_seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        options: Options,
+    }
+
     fn parsed(flags: &[&str]) -> Result<Options, clap::Error> {
-        let needed = ["blackbox", "--url", "ws://127.0.0.1:8080/local", "--token-command", "echo"];
-        Options::try_parse_from(needed.iter().chain(flags))
+        let needed = ["tests", "--url", "ws://127.0.0.1:8080/local", "--token-command", "echo"];
+        Program::try_parse_from(needed.iter().chain(flags)).map(|program| program.options)
     }
 
     #[test]
     fn the_command_line_is_consistent() {
-        Options::command().debug_assert();
+        Program::command().debug_assert();
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Syncs: what is pending, page by page.
 
+use blackbox::Deployment;
 use serde_json::{Value, json};
 use tokio::join;
-
-use crate::deployment::Deployment;
 
 const PENDING: usize = 7;
 
@@ -26,6 +25,7 @@ pub(crate) async fn a_sync_pages_through_what_is_pending(cloud: &Deployment) {
         assert!((1..=LIMIT).contains(&page.messages.len()), "{page:?}");
         sync["after"] = json!(page.messages.last().expect("one at least").reference);
         synced.extend(page.messages);
+        assert!(synced.len() <= PENDING, "the pages go on and on: {synced:?}");
         if page.more == Some(false) {
             break;
         }

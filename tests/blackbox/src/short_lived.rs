@@ -1,12 +1,8 @@
 //! Messages that are not to be kept: ephemeral ones, and those that expire.
 
-use std::time::Duration;
-
+use blackbox::Deployment;
 use serde_json::json;
 use tokio::join;
-
-use crate::deployment::Deployment;
-use crate::device::POLL_INTERVAL;
 
 /// Lifetime of what expires, in seconds: long enough to be seen on a slow machine.
 const LIFETIME: u64 = 5;
@@ -51,17 +47,8 @@ pub(crate) async fn an_expired_message_is_not_drained(cloud: &Deployment) {
         let seen = tablet.message(id).await.envelope;
         tablet.ack(&[seen]).await;
     }
-    // Asked of the server's clock, by what it accepts; a second for the rounding, and one for clocks that differ.
-    let gone_at = answer.at + 1_000 * (LIFETIME + 2);
-    loop {
-        let mut question = alice.message("what time is it?");
-        question["ephemeral"] = true.into();
-        let now = sender.send(&[question]).await.at;
-        if now > gone_at {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(gone_at - now) + POLL_INTERVAL).await;
-    }
+    // A second for the rounding, and one for clocks that differ.
+    blackbox::clock::until(&mut sender, &alice, answer.at + 1_000 * (LIFETIME + 2)).await;
     let mut phone = bob.connect("phone").await;
     let backlog = phone.backlog().await;
     assert_eq!(backlog.ids(), [kept.as_str()].into());

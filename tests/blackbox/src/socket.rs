@@ -20,20 +20,22 @@ use url::Url;
 use crate::frame::{Frame, MAX_BYTES};
 
 /// Longest wait for anything that follows at once: a cold start of every function on the way, and a busy machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(30);
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// A frame, and when it came.
 #[derive(Debug)]
-pub(crate) struct Arrived {
-    pub(crate) at: Instant,
-    pub(crate) frame: Frame,
+pub struct Arrived {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub frame: Frame,
 }
 
 /// How a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub enum Ended {
     /// It was closed, with a code if one was given.
     Closed(Option<u16>),
     /// It broke.
@@ -52,7 +54,7 @@ impl fmt::Display for Ended {
 
 /// A connection that did not open.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotOpened {
+pub enum NotOpened {
     /// It was refused.
     #[error("the connection was refused with {0}")]
     Refused(u16),
@@ -72,7 +74,7 @@ enum Arrival {
 
 /// An open connection. Dropping it leaves without a word.
 #[derive(Debug)]
-pub(crate) struct Socket {
+pub struct Socket {
     sink: SplitSink<Stream, Message>,
     arrivals: mpsc::UnboundedReceiver<Arrival>,
     reader: JoinHandle<()>,
@@ -84,7 +86,7 @@ impl Socket {
     ///
     /// # Errors
     /// When it does not open.
-    pub(crate) async fn open(url: &Url, token: Option<&str>) -> Result<Self, NotOpened> {
+    pub async fn open(url: &Url, token: Option<&str>) -> Result<Self, NotOpened> {
         let mut request = url.as_str().into_client_request().map_err(NotOpened::Failed)?;
         if let Some(token) = token {
             let value = HeaderValue::try_from(format!("Bearer {token}"));
@@ -104,16 +106,20 @@ impl Socket {
         Ok(Self { sink, arrivals, reader: tokio::spawn(read(stream, noted)), ended: None })
     }
 
-    pub(crate) async fn text(&mut self, text: impl Into<String>) {
-        self.must_send(Message::text(text.into())).await;
+    /// Sends a text message in one WebSocket frame.
+    pub async fn text(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        let what = format!("{text:.100} could be sent");
+        self.must_send(Message::text(text), &what).await;
     }
 
-    pub(crate) async fn binary(&mut self, bytes: Vec<u8>) {
-        self.must_send(Message::binary(bytes)).await;
+    /// Sends a binary message.
+    pub async fn binary(&mut self, bytes: Vec<u8>) {
+        self.must_send(Message::binary(bytes), "a binary message could be sent").await;
     }
 
     /// Sends one message in WebSocket frames of `size` bytes, or as many of them as are taken.
-    pub(crate) async fn fragments(&mut self, text: &str, size: usize) {
+    pub async fn fragments(&mut self, text: &str, size: usize) {
         let count = text.len().div_ceil(size);
         for (number, chunk) in text.as_bytes().chunks(size).enumerate() {
             let kind = if number == 0 { Data::Text } else { Data::Continue };
@@ -125,15 +131,15 @@ impl Socket {
         }
     }
 
-    async fn must_send(&mut self, message: Message) {
+    async fn must_send(&mut self, message: Message, what: &str) {
         let Err(error) = self.send(message).await else { return };
         let by = Instant::now() + DEADLINE;
         while let Ok(next) = self.next(by).await {
             if let Err(ended) = next {
-                panic!("{ended} before a frame could be sent");
+                panic!("{ended} before {what}");
             }
         }
-        panic!("a frame could not be sent: {error}");
+        panic!("{error} before {what}");
     }
 
     async fn send(&mut self, message: Message) -> Result<(), Error> {
@@ -145,7 +151,7 @@ impl Socket {
     ///
     /// # Errors
     /// When neither happens in time.
-    pub(crate) async fn next(&mut self, by: Instant) -> Result<Result<Arrived, Ended>, Late> {
+    pub async fn next(&mut self, by: Instant) -> Result<Result<Arrived, Ended>, Late> {
         if let Some(ended) = &self.ended {
             return Ok(Err(ended.clone()));
         }
@@ -164,8 +170,8 @@ impl Socket {
     }
 
     /// Closes it in order.
-    pub(crate) async fn close(mut self) {
-        self.must_send(Message::Close(None)).await;
+    pub async fn close(mut self) {
+        self.must_send(Message::Close(None), "a close could be sent").await;
         let by = Instant::now() + DEADLINE;
         loop {
             match self.next(by).await {
@@ -179,7 +185,7 @@ impl Socket {
 
 /// Nothing came in time.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Late;
+pub struct Late;
 
 impl Drop for Socket {
     fn drop(&mut self) {

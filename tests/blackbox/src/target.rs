@@ -3,7 +3,7 @@
 
 /// A gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// API Gateway, or the local cloud, which behaves as that does.
     Aws,
     /// The emulator.
@@ -12,7 +12,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// The status that refuses a missing or bad token.
-    pub(crate) fn status_of_bad_token(self) -> u16 {
+    pub fn status_of_bad_token(self) -> u16 {
         match self {
             Self::Aws => 401,
             // "Any error of the authorizer is a 500".
@@ -21,7 +21,7 @@ impl Target {
     }
 
     /// The status that refuses a missing or bad device.
-    pub(crate) fn status_of_bad_device(self) -> u16 {
+    pub fn status_of_bad_device(self) -> u16 {
         match self {
             Self::Aws => 400,
             // "Any refusal by `$connect` itself is a 403".
@@ -30,7 +30,7 @@ impl Target {
     }
 
     /// Whether what is too large or binary closes the connection.
-    pub(crate) fn closes_what_it_cannot_carry(self) -> bool {
+    pub fn closes_what_it_cannot_carry(self) -> bool {
         match self {
             Self::Aws => true,
             // "No limit of sizes", and "A binary frame is taken as text".

@@ -5,26 +5,26 @@ use std::time::Duration;
 
 /// The waits after each attempt; as many attempts are made as there are waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Waits(Vec<Duration>);
+pub struct Waits(Vec<Duration>);
 
 impl Waits {
     /// How many attempts are made.
-    pub(crate) fn attempts(&self) -> usize {
+    pub fn attempts(&self) -> usize {
         self.0.len()
     }
 
     /// The wait after the first attempt, as it is at least.
-    pub(crate) fn first(&self) -> Duration {
+    pub fn first(&self) -> Duration {
         self.0[0]
     }
 
     /// Longest time from the first attempt to the `attempt`th: each wait may be lengthened by a fifth and is rounded to whole seconds.
-    pub(crate) fn until(&self, attempt: usize) -> Duration {
+    pub fn until(&self, attempt: usize) -> Duration {
         self.0.iter().take(attempt.saturating_sub(1)).map(|wait| longest(*wait)).sum()
     }
 
     /// Longest time from the first attempt until all are used up.
-    pub(crate) fn until_exhausted(&self) -> Duration {
+    pub fn until_exhausted(&self) -> Duration {
         self.until(self.attempts() + 1)
     }
 }

@@ -13,13 +13,17 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// A nudge for a device: that something is pending, and what.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Wake {
-    pub(crate) user: String,
+pub struct Wake {
+    /// Whose.
+    pub user: String,
     /// None while the user has none.
-    pub(crate) device: Option<String>,
-    pub(crate) ids: Vec<String>,
-    pub(crate) reason: String,
-    pub(crate) at: u64,
+    pub device: Option<String>,
+    /// The ids of the messages that are pending.
+    pub ids: Vec<String>,
+    /// `absent` or `exhausted`.
+    pub reason: String,
+    /// When it was made, in milliseconds.
+    pub at: u64,
 }
 
 /// Where wakes can be seen.

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use blackbox::Deployment;
 use tokio::join;
-
-use crate::deployment::Deployment;
 
 pub(crate) async fn a_device_that_is_away_is_woken(cloud: &Deployment) {
     let (alice, bob) = join!(cloud.user("alice"), cloud.user("bob"));

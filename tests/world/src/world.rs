@@ -142,7 +142,9 @@ impl World {
 
     /// The way of a call to a service. `Err` if nothing was done.
     pub(crate) async fn call(&self, service: Service, operation: &'static str) -> Result<(), Failure> {
-        let slow = self.strikes(Fault::Slow);
+        // This bug bites when a put takes long, so that every put does.
+        let bites = self.mutated(Mutation::AbsenceBeforePut) && operation == "put" && !self.is_quiet();
+        let slow = self.strikes(Fault::Slow) || bites;
         self.pause(if slow { 500..4_000 } else { 1..20 }).await;
         if self.is_down(service) {
             functions::not_clean();

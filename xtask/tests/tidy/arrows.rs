@@ -28,9 +28,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("vartalap-client", &["vartalap-protocol"]),
-    ("vartalap-cli", &["vartalap-client", "vartalap-local", "vartalap-protocol"]),
+    ("vartalap-cli", &["vartalap-aws", "vartalap-client", "vartalap-delivery", "vartalap-local", "vartalap-protocol"]),
     (TESTKIT, &["vartalap-delivery", "vartalap-protocol"]),
     ("vartalap-blackbox", &[]),
+    ("vartalap-conformance", &["vartalap-blackbox"]),
     ("xtask", &[]),
 ];
 
@@ -41,7 +42,7 @@ const FUNCTION: &[&str] = &["vartalap-aws", "vartalap-delivery", "vartalap-lambd
 const TESTKIT: &str = "vartalap-testkit";
 
 /// Tests of the whole; they see everything, and nothing sees them.
-const TESTS: &[&str] = &["vartalap-tests", "vartalap-world"];
+const TESTS: &[&str] = &["vartalap-chaos", "vartalap-properties", "vartalap-tests", "vartalap-world"];
 
 /// The only package that speaks to AWS.
 const AWS: &str = "vartalap-aws";

@@ -28,11 +28,13 @@ fn nothing_is_allowed_on_everything() {
 
 fn untold(template: &Template, folders: &[Folder]) -> Vec<String> {
     let mut broken = Vec::new();
-    let mut roles = BTreeSet::new();
+    let role_of = |function: Resource<'_>| attribute_of(function.property("Role"), "Arn").map(str::to_owned);
+    let roles: Vec<String> = template.functions().into_iter().filter_map(role_of).collect();
+    let own = |role: &Resource<'_>| roles.iter().filter(|other| **other == role.id).count() == 1;
     for function in template.functions() {
         let id = function.id;
-        let role = attribute_of(function.property("Role"), "Arn").and_then(|role| template.resource(role));
-        let Some(role) = role.filter(|role| role.is("AWS::IAM::Role") && roles.insert(role.id)) else {
+        let role = role_of(function).and_then(|role| template.resource(&role));
+        let Some(role) = role.filter(|role| role.is("AWS::IAM::Role") && own(role)) else {
             broken.push(format!("{id}: set Role to !GetAtt ROLE.Arn, a role of the template and of no other function"));
             continue;
         };
@@ -54,7 +56,7 @@ fn untold(template: &Template, folders: &[Folder]) -> Vec<String> {
     }
     let of_iam =
         template.resources().filter(|resource| resource.body["Type"].as_str().unwrap_or("").starts_with("AWS::IAM::"));
-    let strays = of_iam.filter(|resource| !roles.contains(resource.id));
+    let strays = of_iam.filter(|resource| !roles.iter().any(|role| role == resource.id));
     broken
         .extend(strays.map(|stray| format!("{}: take it out: only the role of a function allows anything", stray.id)));
     broken

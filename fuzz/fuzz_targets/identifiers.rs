@@ -1,0 +1,4 @@
+//! Runs `properties::names::identifiers` for `cargo fuzz`; it checks nothing itself.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| properties::names::identifiers(data));

@@ -1,0 +1,105 @@
+//! Events as Lambda hands them to a function: API Gateway's and SQS's. Handlers and their ports are not here.
+
+use connect::token;
+use delivery::{Address, Connection};
+use lambda::HandlerError;
+use lambda::batch::records;
+use lambda::websocket::{CONTEXT_USER, inbound};
+use serde_json::{Value, json};
+use testkit::events;
+
+use crate::{ID, MARK, NOW, assert_discreet, known};
+
+/// Any event is somebody's, as the authorizer said and with the body that it has, or is refused without quoting it.
+pub fn websocket_event(data: &[u8]) {
+    // As the runtime reads it.
+    let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+    match inbound(event.clone()) {
+        Ok(inbound) => {
+            let context = &event["requestContext"];
+            let user = context["authorizer"][CONTEXT_USER].as_str();
+            assert!(user.is_some(), "nobody is let in without the authorizer's word");
+            assert!(inbound.address.is_none_or(|address| Some(address.user.as_str()) == user));
+            assert_eq!(Some(inbound.connection.id.as_str()), context["connectionId"].as_str());
+            assert_eq!(inbound.body, event["body"].as_str().unwrap_or_default());
+        }
+        Err(error) => assert_wrong_shape(&error),
+    }
+}
+
+/// Valid events of a WebSocket.
+pub fn websocket_event_seeds() -> Vec<String> {
+    let address = Address { user: known("bob"), device: known("phone") };
+    let connection = Connection { id: "c1=".into(), connected_at: NOW };
+    let frame = format!(r#"{{"action":"ack","refs":["{ID}~{MARK}"]}}"#);
+    let mut connect = events::websocket("$connect", &address, &connection, None);
+    connect["headers"] = json!({"Host": "localhost", "Authorization": format!("Bearer {MARK}")});
+    connect["multiValueHeaders"] = json!({"Host": ["localhost"], "Authorization": [format!("Bearer {MARK}")]});
+    connect["queryStringParameters"] = json!({"device": "phone"});
+    connect["multiValueQueryStringParameters"] = json!({"device": ["phone"]});
+    let message = events::websocket("ack", &address, &connection, Some(&frame));
+    vec![connect.to_string(), message.to_string()]
+}
+
+/// Any authorizer event is read, or refused without quoting it. A policy never reaches beyond the stage that was asked for.
+pub fn authorizer_event(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+    match token::request(event.clone()) {
+        Ok(request) => {
+            let arn = event["methodArn"].as_str().expect("an event without it is refused");
+            let stage = request.stage_resource.strip_suffix("/*").expect("all of one stage");
+            assert!(arn.strip_prefix(stage).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')), "{stage}");
+            assert_eq!(stage.matches('/').count(), 1);
+        }
+        Err(error) => assert_wrong_shape(&error),
+    }
+}
+
+/// Valid events of the authorizer.
+pub fn authorizer_event_seeds() -> Vec<String> {
+    let bearer = format!("Bearer {MARK}");
+    let mut full = events::authorizer(Some(&bearer), &[("device", "phone"), ("access_token", MARK)]);
+    full["multiValueHeaders"] = json!({"Authorization": [bearer], "Accept": ["a", "b"]});
+    full["multiValueQueryStringParameters"] = json!({"device": ["phone"]});
+    full["stageVariables"] = json!({});
+    vec![full.to_string(), events::authorizer(None, &[("access_token", MARK)]).to_string()]
+}
+
+/// Any batch is read whole, each record with what it is settled by, or refused without quoting it.
+pub fn sqs_event(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+    match records(event.clone()) {
+        Ok(records) => {
+            let expected = event["Records"].as_array().map_or(0, Vec::len);
+            assert_eq!(records.len(), expected, "no record is overlooked");
+            for (record, original) in records.iter().zip(event["Records"].as_array().into_iter().flatten()) {
+                assert!(!record.id.is_empty(), "it could not be reported as failed");
+                assert_eq!(record.body, original["body"].as_str().unwrap_or_default());
+            }
+        }
+        Err(error) => assert_wrong_shape(&error),
+    }
+}
+
+/// Valid batches.
+pub fn sqs_event_seeds() -> Vec<String> {
+    let record = |id: &str| {
+        json!({
+            "messageId": id,
+            "receiptHandle": "r==",
+            "body": format!(r#"{{"deliver":{{"body":"{MARK}"}}}}"#),
+            "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1755500000000", "SenderId": "A"},
+            "messageAttributes": {"reason": {"stringValue": MARK, "dataType": "String"}},
+            "md5OfBody": "0",
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:eu-west-1:1:delivery",
+            "awsRegion": "eu-west-1",
+        })
+    };
+    vec![json!({"Records": [record("a"), record("b")]}).to_string(), json!({"Records": [record("c")]}).to_string()]
+}
+
+fn assert_wrong_shape(error: &HandlerError) {
+    assert!(matches!(error, HandlerError::WrongShape(_)), "{error}");
+    assert_discreet(&error.to_string());
+}
