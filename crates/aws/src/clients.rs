@@ -1,4 +1,4 @@
-//! The SDK clients of a function, built once at start. The SDK itself reads region, credentials and `AWS_ENDPOINT_URL` from
+//! The SDK clients of a function or a command, built once at start. The SDK itself reads region, credentials and `AWS_ENDPOINT_URL` from
 //! the environment, so the code has no branch for where it runs.
 
 use std::sync::Arc;
@@ -16,6 +16,10 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for one call, its retries included. A function has 10 s for everything, and its records come again.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(4);
 
+/// The same for a person's calls: from further away than a function's, and SQS may wait for records before it answers.
+const UNHURRIED_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const UNHURRIED_OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Tries for one call: a throttled or dropped request is worth repeating at once, an outage is the queue's business.
 const ATTEMPTS: u32 = 3;
 
@@ -32,13 +36,19 @@ pub struct Clients {
 impl Clients {
     /// Reads the environment as Lambda sets it.
     pub async fn from_env() -> Self {
+        Self::load(ATTEMPT_TIMEOUT, OPERATION_TIMEOUT).await
+    }
+
+    /// Reads the environment and the profile of a person at a terminal, with time for answers from another continent.
+    pub async fn unhurried() -> Self {
+        Self::load(UNHURRIED_ATTEMPT_TIMEOUT, UNHURRIED_OPERATION_TIMEOUT).await
+    }
+
+    async fn load(attempt: Duration, operation: Duration) -> Self {
         let config = aws_config::defaults(behavior_version())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-                    .operation_timeout(OPERATION_TIMEOUT)
-                    .build(),
+                TimeoutConfig::builder().operation_attempt_timeout(attempt).operation_timeout(operation).build(),
             )
             .load()
             .await;

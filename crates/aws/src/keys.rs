@@ -14,9 +14,11 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use delivery::{Connection, ConnectionId, Device, Due, Envelope, Holder, Key, Row, WakeState};
 use protocol::{Body, DeviceId, Kind, Recipient, Ref, Shelf, Timestamp, UserId};
+
+/// A value of an item, for those who hold items and may not name the SDK.
+pub use aws_sdk_dynamodb::types::AttributeValue;
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;

@@ -9,10 +9,12 @@
 //! | [`keys`] | every key and attribute name of both tables |
 //! | [`inbox`], [`directory`] | the two tables as ports; [`tables`] makes them where no template does |
 //! | [`sqs`], [`sns`], [`connections`] | the queue, the topic, the sockets as ports |
+//! | [`dead_letters`] | what lies in the dead-letter queues, and the way back |
 //! | [`meter`] | what the calls cost |
 
 pub mod clients;
 pub mod connections;
+pub mod dead_letters;
 pub mod directory;
 pub mod dynamo;
 mod failure;
@@ -25,6 +27,7 @@ pub mod tables;
 
 pub use clients::Clients;
 pub use connections::GatewayConnections;
+pub use dead_letters::SqsDeadLetters;
 pub use directory::DynamoDirectory;
 pub use inbox::DynamoInbox;
 pub use sns::SnsTopic;

@@ -24,6 +24,9 @@ pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
 /// SQS charges a request for each 64 KB of it.
 pub const METERED_BYTES: usize = 64 * 1024;
 
+/// The message attribute that says why a function put a record into the dead-letter queue.
+pub(crate) const REASON: &str = "reason";
+
 /// A queue that a function sends to, consumes, or both.
 #[derive(Clone, Debug)]
 pub struct SqsQueue {
@@ -39,7 +42,8 @@ impl SqsQueue {
         Self { client, url, dead_letter_url, meter }
     }
 
-    async fn send_batch(&self, batch: &[(String, Duration)]) -> Vec<Result<(), Failure>> {
+    /// Sends at most a batch, as [`cut`] makes them. Answers in order.
+    pub(crate) async fn send_batch(&self, batch: &[(String, Duration)]) -> Vec<Result<(), Failure>> {
         const OPERATION: &str = "send records";
         let bytes = batch.iter().map(|(body, _)| body.len()).sum();
         self.meter.count("sqs", "SendMessageBatch", Unit::QueueRequest, steps(bytes, METERED_BYTES));
@@ -121,7 +125,7 @@ impl Queue for SqsQueue {
             .send_message()
             .queue_url(url)
             .message_body(body)
-            .message_attributes("reason", reason.map_err(|error| failure(OPERATION, &error))?)
+            .message_attributes(REASON, reason.map_err(|error| failure(OPERATION, &error))?)
             .send()
             .await
             .map_err(|error| failure(OPERATION, &error))?;

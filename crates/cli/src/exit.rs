@@ -42,6 +42,28 @@ pub(crate) enum Failure {
     #[error("timed out after {} s with {shown} of {wanted} messages", .after.as_secs())]
     TimedOut { after: Duration, shown: u64, wanted: u64 },
 
+    #[error(
+        "no local cloud answers at {url}; start it with `vartalap up`, pass another --url, or --outputs for a deployed system"
+    )]
+    NoLocalCloud { url: String, source: reqwest::Error },
+    #[error(
+        "{url} is no local cloud of this version; pass another --url, or --outputs for a deployed system: it answered {detail}"
+    )]
+    NotALocalCloud { url: String, detail: String },
+    #[error("SQS does not answer; check the network, AWS_REGION and AWS_ENDPOINT_URL, or try again later")]
+    SqsUnreachable(#[source] delivery::Failure),
+    #[error(
+        "SQS refuses; check the queues' URLs, AWS_REGION, AWS_ENDPOINT_URL, and that the credentials may receive, delete and change \
+         the visibility of dead letters, and send to the queues"
+    )]
+    SqsRefused(#[source] delivery::Failure),
+    #[error("{left} of {asked} dead letters were not redriven and are still there; run the same again, which is safe")]
+    NotRedriven { left: usize, asked: usize },
+    #[error("there is no dead letter for {which}; `vartalap dlq list` shows those that there are{caveat}")]
+    NoSuchDeadLetter { which: String, caveat: &'static str },
+    #[error("interrupted; run the same again, which is safe")]
+    Interrupted,
+
     #[error("cannot use {path}; pass another --data, or make it writable")]
     Data { path: PathBuf, source: io::Error },
     #[error("cannot sign a token with the key in the data folder")]
@@ -61,13 +83,20 @@ impl Failure {
             Self::NothingListens { .. }
             | Self::CannotConnect { .. }
             | Self::NoAnswer { .. }
-            | Self::NotAcked { .. } => 3,
+            | Self::NotAcked { .. }
+            | Self::NoLocalCloud { .. }
+            | Self::SqsUnreachable(_) => 3,
             Self::TokenRefused { .. }
             | Self::Refused { .. }
             | Self::SomeRefused(_)
             | Self::NotQueued(_)
             | Self::Displaced { .. }
             | Self::TimedOut { .. }
+            | Self::NotALocalCloud { .. }
+            | Self::SqsRefused(_)
+            | Self::NotRedriven { .. }
+            | Self::NoSuchDeadLetter { .. }
+            | Self::Interrupted
             | Self::Data { .. }
             | Self::Key(_)
             | Self::Local(_)

@@ -1,8 +1,9 @@
-//! The `vartalap` command: a local cloud, its issuer, and three small clients. Each command has its file; this one parses
+//! The `vartalap` command: a local cloud, its issuer, three small clients, and an operator's tool for dead letters. Each command has its file; this one parses
 //! and dispatches.
 
 mod chat;
 mod connection;
+mod dlq;
 mod exit;
 mod identity;
 mod interrupts;
@@ -40,6 +41,7 @@ enum Command {
     Send(send::SendArgs),
     Listen(listen::ListenArgs),
     Chat(chat::ChatArgs),
+    Dlq(dlq::DlqArgs),
 }
 
 #[tokio::main]
@@ -53,6 +55,7 @@ async fn main() -> ExitCode {
         Command::Send(args) => send::run(args).await,
         Command::Listen(args) => listen::run(args).await,
         Command::Chat(args) => chat::run(args).await,
+        Command::Dlq(args) => dlq::run(args).await,
     })
 }
 

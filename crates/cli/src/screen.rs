@@ -92,7 +92,7 @@ fn is_command(c: char) -> bool {
 }
 
 /// Text as one line that a terminal only shows.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
         if is_command(c) {
             shown.extend(c.escape_default())
@@ -105,7 +105,7 @@ fn harmless(text: &str) -> String {
 
 /// The same for JSON, which stays the same JSON. Raw line breaks and tabs are between its tokens only, since a string cannot
 /// have them; everything else is within strings.
-fn one_line(json: &str) -> String {
+pub(crate) fn one_line(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut line, c| {
         match c {
             '\n' | '\r' | '\t' => line.push(' '),

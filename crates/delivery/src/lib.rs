@@ -11,10 +11,12 @@
 //! | [`drain`] | how a backlog is cut into pages |
 //! | [`wake`] | whether an absent device is woken now, later, or by another record |
 //! | [`schedule`] | the waits between attempts and after failures |
+//! | [`dead_letter`] | what an operator is shown of a record that could not be processed |
 //! | [`envelope`], [`job`], [`ports`] | the nouns: what is stored, what is queued, what the world can do |
 
 pub mod accept;
 pub mod attempt;
+pub mod dead_letter;
 pub mod drain;
 pub mod envelope;
 pub mod job;
@@ -23,6 +25,7 @@ pub mod schedule;
 pub mod wake;
 
 pub use accept::{Acceptance, accept};
+pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row};
 pub use job::{Await, Deliver, Drain, HandOver, Job, Pending, Reason};
 pub use ports::{

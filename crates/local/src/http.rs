@@ -14,7 +14,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use delivery::{Failure, Holder, Inbox, Row};
@@ -22,6 +22,7 @@ use protocol::limits::{MAX_CLIENT_FRAME_BYTES, MAX_CLIENT_MESSAGE_BYTES};
 use protocol::{DeviceId, UserId};
 use serde_json::{Value, json};
 
+use crate::dead_letters::{self, DeadLetters};
 use crate::events::{Handshake, STAGE};
 use crate::faults::Faults;
 use crate::gateway::Gateway;
@@ -42,6 +43,7 @@ pub(crate) struct Http {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) inbox: DynamoInbox,
     pub(crate) pushes: RecordGateway,
+    pub(crate) dead_letters: DeadLetters,
     pub(crate) faults: Arc<Faults>,
     pub(crate) jwks: Arc<Value>,
     pub(crate) reach: Reach,
@@ -62,6 +64,9 @@ pub(crate) fn router(http: Http) -> Router {
     let inside = Router::new()
         .route("/_local/pushes", get(pushes))
         .route("/_local/inbox/{user}/{device}", get(inbox))
+        .route("/_local/dead-letters", get(dead_letters::list))
+        .route("/_local/dead-letters/redrive", post(dead_letters::redrive))
+        .route("/_local/dead-letters/{id}/raw", get(dead_letters::raw))
         .route("/_local/faults", get(faults).post(change_faults))
         .route("/_local/meter", get(meter))
         .route_layer(from_fn_with_state(http.reach, refuse_pages));
@@ -172,7 +177,8 @@ async fn meter(State(http): State<Http>) -> Json<Value> {
     }))
 }
 
-fn unavailable(failure: &Failure) -> Response {
+/// The answer when the storage fails.
+pub(crate) fn unavailable(failure: &Failure) -> Response {
     tracing::error!(%failure, "the local cloud cannot read its own storage");
     (StatusCode::INTERNAL_SERVER_ERROR, failure.to_string()).into_response()
 }

@@ -11,11 +11,12 @@
 //! | `functions`, `event_source` | Lambda and its event source mappings |
 //! | [`signing`] | the issuer of tokens |
 //! | [`faults`] | whatever goes wrong on AWS once in a while |
-//! | `run`, `http`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
+//! | `run`, `http`, `dead_letters`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
 
 mod connections;
 #[cfg(test)]
 mod contract_tests;
+mod dead_letters;
 mod dynamo;
 mod error;
 mod event_source;

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::connections::LocalConnections;
+use crate::dead_letters::DeadLetters;
 use crate::dynamo::Database;
 use crate::error::LocalError;
 use crate::event_source::EventSource;
@@ -122,6 +123,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         gateway: Arc::clone(&parts.gateway),
         inbox: parts.inbox,
         pushes: parts.pushes,
+        dead_letters: parts.dead_letters,
         faults: Arc::clone(&parts.gateway.functions.faults),
         jwks: Arc::new(key.jwks()),
         reach: address.into(),
@@ -175,6 +177,7 @@ struct Parts {
     gateway: Arc<Gateway>,
     inbox: DynamoInbox,
     pushes: RecordGateway,
+    dead_letters: DeadLetters,
     queues: Worker<Connection>,
     database: Database,
     chores: JoinSet<()>,
@@ -193,6 +196,7 @@ impl Parts {
 
         let queue = |spec: &Spec| LocalQueue::new(queues.clone(), spec.clone(), clock.clone(), Arc::clone(&meter));
         let (delivery_queue, wake_queue) = (queue(&delivery), queue(&wakes));
+        let dead_letters = DeadLetters { delivery: delivery_queue.clone(), wakes: wake_queue.clone() };
         let inbox = DynamoInbox::new(client.clone(), tables.inbox, Arc::clone(&meter));
         let directory = DynamoDirectory::new(client, tables.directory, Arc::clone(&meter));
         let connections = LocalConnections::new(Arc::clone(&faults), Arc::clone(&meter));
@@ -235,7 +239,7 @@ impl Parts {
         chores.spawn(database.clone().sweep());
         chores.spawn(expire(queues.clone(), [delivery, wakes], clock.clone()));
         let gateway = Arc::new(Gateway::new(functions, connections, options.limits.clone(), clock));
-        Ok(Self { gateway, inbox, pushes, queues, database, chores })
+        Ok(Self { gateway, inbox, pushes, dead_letters, queues, database, chores })
     }
 }
 

@@ -4,6 +4,7 @@
 //! storage thread, and metered as SQS would charge them. Receives that find nothing are not metered: how many of those Lambda's
 //! own pollers make depends on it, not on the run. There are no message attributes, no FIFO queues and no MD5 sums.
 
+mod dead_letters;
 pub(crate) mod entries;
 pub(crate) mod records;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use aws::meter::{Meter, Unit, steps};
 use aws::sqs::{MAX_BATCH, METERED_BYTES};
-use delivery::{Failure, Job, Queue, Receipt, Scheduled};
+use delivery::{DeadLetter, Failure, Job, Origin, Queue, Receipt, Scheduled};
 use protocol::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::Notify;
@@ -122,6 +123,40 @@ impl LocalQueue {
         self.count("DeleteMessageBatch", 0);
         let spec = Arc::clone(&self.spec);
         self.call("delete records", move |store| records::delete(store, &spec, &receipts)).await
+    }
+
+    /// What lies in the dead-letter queue, oldest first. Looking is no receive, which SQS would charge.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn dead_letters(&self, origin: Origin) -> Result<Vec<DeadLetter>, Failure> {
+        let spec = Arc::clone(&self.spec);
+        self.call("look for dead letters", move |store| dead_letters::all(store, &spec, origin)).await
+    }
+
+    /// The whole record of a dead letter. It may hold what users wrote.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn dead_letter_raw(&self, id: &str) -> Result<Option<String>, Failure> {
+        let (spec, id) = (Arc::clone(&self.spec), id.to_owned());
+        self.call("read a dead letter", move |store| dead_letters::raw(store, &spec, &id)).await
+    }
+
+    /// Sends dead letters back to the queue, all or none, and answers which of `ids` were there. The same again finds none.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing was sent back.
+    pub(crate) async fn redrive(&self, ids: Vec<String>) -> Result<Vec<String>, Failure> {
+        let (spec, now) = (Arc::clone(&self.spec), self.clock.now());
+        let redriven =
+            self.call("redrive dead letters", move |store| dead_letters::redrive(store, &spec, &ids, now)).await?;
+        for _ in redriven.chunks(MAX_BATCH) {
+            self.count("SendMessageBatch", 0);
+            self.count("DeleteMessageBatch", 0);
+        }
+        self.changed.notify_one();
+        Ok(redriven)
     }
 
     /// Shows a record that was just received to the next receiver too, as SQS may do at times; the receipt is void.

@@ -165,7 +165,8 @@ pub(crate) fn dead_letter(
     insert(store, spec.dead_letters, body, Some(reason), now, now)
 }
 
-fn insert(
+/// Puts a record into a queue of any kind.
+pub(super) fn insert(
     store: &Connection,
     queue: &str,
     body: &str,
@@ -342,7 +343,8 @@ fn millis(at: Timestamp) -> i64 {
     i64::try_from(at.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn timestamp(millis: i64) -> Timestamp {
+/// A time as it is stored.
+pub(super) fn timestamp(millis: i64) -> Timestamp {
     Timestamp::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 

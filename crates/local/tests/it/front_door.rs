@@ -152,6 +152,7 @@ async fn what_is_inside_is_shown() {
     assert_eq!(get(&running, "/healthz").await, json!({"ok": true}));
     assert_eq!(get(&running, "/_local/pushes").await, json!([]));
     assert_eq!(get(&running, "/_local/inbox/bob/phone").await, json!([]));
+    assert_eq!(get(&running, "/_local/dead-letters").await, json!([]));
     assert_eq!(get(&running, "/_local/inbox/auth0%7Cbob/*").await, json!([]));
     assert_eq!(get(&running, "/.well-known/jwks.json").await["keys"][0]["alg"], "ES256");
     for bad in ["b%20b/phone", "bob/p.hone"] {
@@ -194,11 +195,13 @@ async fn what_is_inside_is_closed_to_web_pages() {
 /// without asking.
 async fn inside(base: &str, host: &str, origin: Option<&str>) -> Vec<(u16, String)> {
     let client = reqwest::Client::new();
-    let reads =
-        ["pushes", "inbox/bob/phone", "meter", "faults"].map(|path| client.get(format!("{base}/_local/{path}")));
-    let write = client.post(format!("{base}/_local/faults")).header("content-type", "text/plain").body("{}");
+    let reads = ["pushes", "inbox/bob/phone", "dead-letters", "meter", "faults"]
+        .map(|path| client.get(format!("{base}/_local/{path}")));
+    let writes = [("faults", "{}"), ("dead-letters/redrive", r#"{"ids":[]}"#)].map(|(path, body)| {
+        client.post(format!("{base}/_local/{path}")).header("content-type", "text/plain").body(body)
+    });
     let mut answers = Vec::new();
-    for mut request in reads.into_iter().chain([write]) {
+    for mut request in reads.into_iter().chain(writes) {
         request = request.header("host", host);
         if let Some(origin) = origin {
             request = request.header("origin", origin);
