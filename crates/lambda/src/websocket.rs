@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn no_header_makes_an_event_unreadable() {
         let mut odd = event();
-        odd["headers"] = json!({"user-agent": "caf\u{e9}", "a b": "", "n": 7});
+        odd["headers"] = json!({"user-agent": "M\u{fc}nchen", "a b": "", "n": 7});
         let inbound = inbound(odd).expect("an event");
         assert_eq!(inbound.address.map(|address| address.user.to_string()).as_deref(), Some("bob"));
         assert_eq!(inbound.body, "sesame");

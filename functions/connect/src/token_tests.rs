@@ -69,7 +69,7 @@ fn the_token_comes_from_the_header_before_the_query() {
 #[test]
 fn no_header_but_the_token_decides_over_it() {
     let event = |headers: Value| json!({"methodArn": "arn:a:api/prod/$connect", "headers": headers});
-    let odd = json!({"user-agent": "caf\u{e9}", "a b": "", "n": 7, "Authorization": "Bearer t"});
+    let odd = json!({"user-agent": "M\u{fc}nchen", "a b": "", "n": 7, "Authorization": "Bearer t"});
     assert_eq!(request(event(odd)).expect("a request").token.as_deref(), Some("t"));
     let unprintable = json!({"Authorization": "Bearer sesame\u{7f}"});
     assert!(request(event(unprintable)).is_ok(), "a bad token is Unauthorized, not another kind of event");

@@ -12,8 +12,8 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// How many inputs a target is given of each kind: all targets take some ten seconds together.
-const RANDOM: u32 = 100;
-const MUTATED: u32 = 300;
+const RANDOM: u32 = 500;
+const MUTATED: u32 = 3_000;
 
 /// A failure is made smaller for as long as somebody waits for it.
 const MAX_SHRINK_MS: u32 = 5_000;

@@ -150,9 +150,9 @@ pub(crate) fn apply(mutations: &[Mutation], seed: &str, seeds: &[String]) -> Vec
                 }
             }
             Mutation::DuplicateMember(which) => {
-                let members = members(&text);
-                if !members.is_empty() {
-                    let member = which.get(&members).clone();
+                let keys = keys(&text);
+                if !keys.is_empty() {
+                    let member = member(&text, which.get(&keys));
                     let again = [&text[member.clone()], b","].concat();
                     text.splice(member.start..member.start, again);
                 }
@@ -197,10 +197,15 @@ fn end_of_token(text: &[u8], at: usize) -> usize {
     closing.map_or(text.len(), |inside| at + inside + 2)
 }
 
-/// The members of the objects of a text, each with its key and its whole value.
-fn members(text: &[u8]) -> Vec<Range<usize>> {
-    let keys = tokens(text).into_iter().filter(|token| text[token.start] == b'"' && text.get(token.end) == Some(&b':'));
-    keys.map(|key| key.start..end_of_value(text, key.end + 1)).collect()
+/// The keys of the objects of a text.
+fn keys(text: &[u8]) -> Vec<Range<usize>> {
+    let is_key = |token: &Range<usize>| text[token.start] == b'"' && text.get(token.end) == Some(&b':');
+    tokens(text).into_iter().filter(is_key).collect()
+}
+
+/// The member of this key, with its whole value. Only of one key at a time: nested thousands deep, all together are quadratic.
+fn member(text: &[u8], key: &Range<usize>) -> Range<usize> {
+    key.start..end_of_value(text, key.end + 1)
 }
 
 fn end_of_value(text: &[u8], mut at: usize) -> usize {
@@ -220,7 +225,7 @@ fn end_of_value(text: &[u8], mut at: usize) -> usize {
 #[test]
 fn a_member_is_found_with_its_whole_value() {
     let text = br#"{"a":{"b":[1,"}"]},"c":-2.5}"#;
-    let found: Vec<&str> =
-        members(text).into_iter().map(|range| str::from_utf8(&text[range]).expect("ASCII")).collect();
+    let keys = keys(text);
+    let found: Vec<&str> = keys.iter().map(|key| str::from_utf8(&text[member(text, key)]).expect("ASCII")).collect();
     assert_eq!(found, [r#""a":{"b":[1,"}"]}"#, r#""b":[1,"}"]"#, r#""c":-2.5"#]);
 }
