@@ -35,8 +35,8 @@ fn a_deliver_is_told_but_for_what_the_user_wrote() {
     let letter = delivery(&deliver());
     let json = serde_json::to_string(&letter).expect("JSON");
     // As a value: the order of a map's members depends on what else is built.
-    let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let expected: serde_json::Value = serde_json::from_str(
+    let told: Value = serde_json::from_str(&json).expect("JSON");
+    let expected: Value = serde_json::from_str(
         r#"{"id":"r1","queue":"delivery","sent_at":1800000000000,"receive_count":200,"reason":"why","bytes":204,"kind":"deliver","users":["bob","alice"],"messages":["0198a5c0-7c00-7abc-8def-000000000001"],"record":{"deliver":{"envelope":{"at":5,"body_bytes":17,"expires_at":9,"from":"alice","id":"0198a5c0-7c00-7abc-8def-000000000001","kind":"message","to":{"user":"bob"}},"recipient":"bob"}}}"#,
     )
     .expect("JSON");
