@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
-/// How many inputs a target is given of each kind: all targets take some ten seconds together.
+/// How many inputs a target is given of each kind: all targets take some three seconds together.
 const RANDOM: u32 = 150;
 const MUTATED: u32 = 400;
 
