@@ -54,7 +54,7 @@ impl Facts {
     }
 
     /// The queue is about to have a message. Who is registered by now is owed it.
-    pub(crate) fn enqueued(&mut self, envelope: &Envelope, recipient: &UserId, ephemeral: bool, _now: Timestamp) {
+    pub(crate) fn enqueued(&mut self, envelope: &Envelope, recipient: &UserId, ephemeral: bool) {
         let owed = self.devices.get(recipient).cloned().unwrap_or_default();
         let sent = self.messages.get_mut(&(envelope.from.clone(), envelope.id)).filter(|_| !ephemeral);
         if let Some(sent) = sent {

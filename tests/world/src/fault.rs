@@ -52,57 +52,33 @@ pub enum Fault {
     LateTtl,
 }
 
-/// Every kind of fault.
-pub const ALL: [Fault; 21] = [
-    Fault::Throttle,
-    Fault::LostAnswer,
-    Fault::Slow,
-    Fault::Kill,
-    Fault::Duplicate,
-    Fault::Lapse,
-    Fault::Late,
-    Fault::FalseGone,
-    Fault::DeadSocket,
-    Fault::LostFrame,
-    Fault::LostDisconnect,
-    Fault::LateDisconnect,
-    Fault::Outage,
-    Fault::LateAck,
-    Fault::DoubleAck,
-    Fault::Resend,
-    Fault::Absence,
-    Fault::Reconnect,
-    Fault::Storm,
-    Fault::Poison,
-    Fault::LateTtl,
-];
-
 /// How likely each fault is, each time that it could happen.
 #[derive(Clone, Debug)]
-pub struct Rates([f64; ALL.len()]);
+pub struct Rates(Vec<f64>);
 
 impl Rates {
     /// Each kind is absent from a third of the runs, seldom in another, frequent in the last: runs with few kinds get far, runs with
     /// many find what needs a coincidence.
     pub(crate) fn draw(rng: &mut Rng, without: &[Fault]) -> Self {
-        Self(ALL.map(|fault| {
+        let draw = |fault: &Fault| {
             let rate = [0.0, fault.seldom(), fault.often()][rng.usize(0..3)];
-            if without.contains(&fault) { 0.0 } else { rate }
-        }))
+            if without.contains(fault) { 0.0 } else { rate }
+        };
+        Self(Fault::all().iter().map(draw).collect())
     }
 
     /// The rate of one kind.
     pub(crate) fn of(&self, fault: Fault) -> f64 {
-        self.0[ALL.iter().position(|one| *one == fault).expect("all are there")]
-    }
-
-    /// The kinds that happen at all.
-    pub(crate) fn present(&self) -> Vec<Fault> {
-        ALL.into_iter().filter(|fault| self.of(*fault) > 0.0).collect()
+        self.0[fault as usize]
     }
 }
 
 impl Fault {
+    /// Every kind, in the order in which they are declared.
+    pub(crate) fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
     fn seldom(self) -> f64 {
         self.often() / 10.0
     }

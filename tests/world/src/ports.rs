@@ -14,7 +14,7 @@ use delivery::{
 use protocol::{DeviceId, Ref, ServerFrame, Timestamp, UserId};
 
 use crate::fault::{Fault, Service};
-use crate::functions::{Function, context};
+use crate::functions::{AWAIT_RECEIVES, Function, context};
 use crate::lock;
 use crate::mutation::Mutation;
 use crate::world::{World, failure};
@@ -24,9 +24,6 @@ const WRITES: usize = 25;
 
 /// What one SendMessageBatch or PublishBatch carries.
 const ENTRIES: usize = 10;
-
-/// Receives of an Await that make the attempts; the one after them may exhaust. Three follow the first attempt by Deliver.
-const AWAIT_RECEIVES: u32 = 4;
 
 /// A handler's way to all services.
 #[derive(Clone)]
@@ -340,7 +337,7 @@ impl Port {
         let world = &self.0;
         let mut scheduled = scheduled.clone();
         if let Job::Deliver(job) = &mut scheduled.job {
-            lock(&world.facts).enqueued(&job.envelope, &job.recipient, job.ephemeral, world.now());
+            lock(&world.facts).enqueued(&job.envelope, &job.recipient, job.ephemeral);
             if world.mutated(Mutation::EphemeralIsStored) {
                 job.ephemeral = false;
             }

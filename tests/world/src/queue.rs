@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::fault::{Fault, Service};
-use crate::functions::{Function, Functions};
+use crate::functions::{AWAIT_RECEIVES, Function, Functions};
 use crate::lock;
 use crate::mutation::Mutation;
 use crate::world::World;
@@ -25,9 +25,6 @@ const MAX_RECEIVES: u32 = 200;
 
 /// The largest batch; the template's.
 const BATCH: u64 = 10;
-
-/// Receives of an Await by which it must have ended if nothing went wrong on the last of them.
-const AWAIT_RECEIVES: u32 = 4;
 
 #[derive(Clone, Debug)]
 struct Record {

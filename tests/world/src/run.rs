@@ -36,8 +36,6 @@ pub struct Report {
     pub messages: usize,
     /// Messages that some device has shown.
     pub shown: usize,
-    /// The kinds of faults that could happen.
-    pub faults: Vec<Fault>,
 }
 
 /// Something that is not as it must be.
@@ -117,7 +115,6 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
         history: world.history(),
         messages: facts.messages.len(),
         shown: shown.len(),
-        faults: world.faults(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The smallest run that still fails: fewer messages, and no kind of fault that is not needed.
 
+use crate::fault::Fault;
 use crate::plan::Plan;
 use crate::run::{Report, Simulator};
 
@@ -15,7 +16,7 @@ pub fn shrink(simulator: &mut Simulator, plan: &Plan) -> Report {
         let Some(fewer) = fewer else { break };
         smallest = fewer;
     }
-    for fault in crate::fault::ALL {
+    for fault in Fault::all().iter().copied() {
         if smallest.without.contains(&fault) {
             continue;
         }

@@ -136,10 +136,6 @@ impl World {
         self.elapsed() > self.trouble_ends() + SETTLES
     }
 
-    pub(crate) fn faults(&self) -> Vec<Fault> {
-        self.rates.present()
-    }
-
     /// The way of a call to a service. `Err` if nothing was done.
     pub(crate) async fn call(&self, service: Service, operation: &'static str) -> Result<(), Failure> {
         // This bug bites when a put takes long, so that every put does.
