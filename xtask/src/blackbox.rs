@@ -2,14 +2,14 @@
 //! except for the local cloud, which is started for them.
 
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::child;
 use crate::report::{Failure, Outcome};
 use crate::tally::Tally;
+use crate::{child, programs};
 
 /// Waits for an ack, in seconds, of a deployment under test: as short as they can be, since the tests wait them out.
 pub(crate) const WAITS: &str = "1,1,1,1";
@@ -20,34 +20,18 @@ pub(crate) const WAKE_INTERVAL: &str = "2";
 /// The programs, which take the same flags.
 const PROGRAMS: [&str; 2] = ["vartalap-blackbox", "vartalap-conformance"];
 
-/// Builds `vartalap`, which makes keys and tokens and runs the local cloud.
-///
-/// # Errors
-///
-/// When it does not build.
-pub(crate) fn vartalap(root: &Path) -> Result<PathBuf, Failure> {
-    let mut build = Command::new("cargo");
-    build.current_dir(root).args(["build", "--quiet", "--locked", "--package", "vartalap-cli"]);
-    if !child::run(&mut build)? {
-        return Err(Failure::new("`vartalap` did not build; see above"));
-    }
-    // Beside this program, wherever Cargo's target directory is.
-    std::env::current_exe()
-        .map(|xtask| xtask.with_file_name("vartalap"))
-        .map_err(|error| Failure::new(format!("cannot tell where `vartalap` was built: {error}")))
-}
-
 /// Runs them. `flags` say where, and where wakes can be seen.
 ///
 /// # Errors
 ///
 /// When they do not build or one failed.
 pub(crate) fn run(root: &Path, data: &Path, flags: &[&str]) -> Result<Outcome, Failure> {
-    let token = format!("'{}' token --data '{}' \"$1\"", vartalap(root)?.display(), data.display());
+    let vartalap = programs::built(root, "vartalap")?;
+    let token = format!("'{}' token --data '{}' \"$1\"", vartalap.display(), data.display());
     let (mut tally, mut all_passed) = (Tally::default(), true);
     for program in PROGRAMS {
-        let mut tests = Command::new("cargo");
-        tests.current_dir(root).args(["run", "--quiet", "--locked", "--package", program, "--"]);
+        let mut tests = Command::new(vartalap.with_file_name(program));
+        tests.current_dir(root);
         tests.args(["--token-command", &token, "--waits", WAITS, "--wake-interval", WAKE_INTERVAL]).args(flags);
         all_passed &= child::run_and_read(&mut tests, |line| tally += Tally::from_libtest(line))?;
     }
@@ -61,7 +45,7 @@ pub(crate) fn run(root: &Path, data: &Path, flags: &[&str]) -> Result<Outcome, F
 /// When that does not start, or one failed.
 pub(crate) fn local(root: &Path) -> Result<Outcome, Failure> {
     let data = root.join("target/blackbox");
-    let mut up = Command::new(vartalap(root)?);
+    let mut up = Command::new(programs::built(root, "vartalap")?);
     up.current_dir(root).args(["up", "--memory", "--port", "0", "--json", "--waits", WAITS]);
     up.args(["--wake-interval", WAKE_INTERVAL, "--data"]).arg(&data).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut up = child::spawn(&mut up)?;

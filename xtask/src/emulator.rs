@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::blackbox;
 use crate::report::{Failure, Outcome};
-use crate::{child, functions, tools};
+use crate::{child, functions, programs, tools};
 
 /// What signs the wakes of this deployment. It protects nothing: both ends are on this machine.
 const WEBHOOK_SECRET: &str = "whsec_YW4gZW11bGF0b3IgaGFzIG5vIHNlY3JldHM=";
@@ -133,7 +133,7 @@ impl<'a> Emulator<'a> {
         let process = self.expect_running()?;
         functions::build(self.root)?;
         let issuer = self.issuer();
-        let vartalap = blackbox::vartalap(self.root)?;
+        let vartalap = programs::built(self.root, "vartalap")?;
         let jwks = child::output_of(Command::new(&vartalap).arg("jwks").arg("--data").arg(&issuer));
         let jwks = jwks.ok_or_else(|| Failure::new(format!("`vartalap jwks --data {}` failed", issuer.display())))?;
         let key_set = self.folder.join("jwks.json");

@@ -10,6 +10,7 @@ mod child;
 mod coldstart;
 mod emulator;
 mod functions;
+mod programs;
 mod report;
 mod steps;
 mod tally;

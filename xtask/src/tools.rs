@@ -153,7 +153,8 @@ fn install(root: &Path, environment: &Environment, venv: &Path) -> Result<(), Fa
     let mut create = Command::new("python3");
     create.current_dir(root).args(["-m", "venv", "--clear"]).arg(venv);
     if !child::run(&mut create).unwrap_or(false) {
-        return Err(Failure::new("Python 3 with venv is missing; on Debian: `apt-get install python3-venv`"));
+        let advice = "no virtual environment could be made; see above. Without Python 3 and venv: `apt-get install python3-venv`";
+        return Err(Failure::new(advice));
     }
     let mut fill = Command::new(venv.join("bin/python"));
     fill.current_dir(root).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]);

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::child;
 use crate::report::{Failure, Outcome};
+use crate::{child, programs};
 
 /// Seeds that every run of all tests takes: always the same, so that what fails is what was changed.
 const SEEDS: &str = "2000";
@@ -15,8 +15,8 @@ const SEEDS: &str = "2000";
 ///
 /// When it does not build, or a seed failed.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<Outcome, Failure> {
-    let mut world = Command::new("cargo");
-    world.current_dir(root).args(["run", "--quiet", "--locked", "--package", "vartalap-world", "--"]).args(arguments);
+    let mut world = Command::new(programs::built(root, "world")?);
+    world.current_dir(root).args(arguments);
     if child::run(&mut world)? { Ok(Outcome::Passed) } else { Err(Failure::new("see above")) }
 }
 

@@ -8,6 +8,7 @@ use aws::meter::Meter;
 use aws::{DynamoDirectory, DynamoInbox, GatewayConnections, SnsTopic, SqsQueue, keys};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::query::{QueryError, QueryOutput};
 use aws_sdk_dynamodb::types::error::ProvisionedThroughputExceededException;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
@@ -90,6 +91,31 @@ async fn an_unprocessed_key_is_told_from_a_missing_one() {
     let wanted: Vec<Key> = [1, 2, 3, 4].map(|n| row(n).key()).to_vec();
     let found = inbox.get(&wanted, NOW).await.expect("an answer");
     assert_eq!(found, [Lookup::Found(row(1)), Lookup::Unprocessed, Lookup::Missing, Lookup::Unreadable]);
+}
+
+/// Each of them loses messages when it is eventually consistent: the simulated world's mutations `eventual-looks`,
+/// `eventual-pages` and `eventual-lookups`.
+#[tokio::test]
+async fn every_read_asks_for_the_newest_state() {
+    let query = mock!(aws_sdk_dynamodb::Client::query)
+        .match_requests(|input| input.consistent_read() == Some(true))
+        .then_output(|| QueryOutput::builder().build());
+    let get = mock!(aws_sdk_dynamodb::Client::get_item)
+        .match_requests(|input| input.consistent_read() == Some(true))
+        .then_output(|| GetItemOutput::builder().build());
+    let batch_get = mock!(aws_sdk_dynamodb::Client::batch_get_item)
+        .match_requests(|input| input.request_items().expect("keys")["inbox"].consistent_read() == Some(true))
+        .then_output(|| BatchGetItemOutput::builder().build());
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&query, &get, &batch_get]);
+    let inbox = inbox(client.clone());
+    let directory = DynamoDirectory::new(client, "directory".to_owned(), Arc::new(Meter::default()));
+    let Row { user, holder, .. } = row(1);
+
+    directory.devices(&user, NOW).await.expect("a look");
+    directory.wake_state(&user, &holder).await.expect("a wake state");
+    inbox.get(&[row(1).key()], NOW).await.expect("a lookup");
+    inbox.page(&user, holder.device(), None, 10, NOW).await.expect("a page");
+    assert!(query.num_calls() >= 2 && get.num_calls() == 1 && batch_get.num_calls() == 1, "each kind of read was seen");
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub(crate) struct Facts {
     /// What was done that must never be.
     pub(crate) violations: Vec<String>,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
+    /// When each envelope was last put.
+    puts: BTreeMap<Key, Timestamp>,
 }
 
 impl Facts {
@@ -92,6 +94,15 @@ impl Facts {
             shown.push(name);
         }
         Ok(news)
+    }
+
+    pub(crate) fn put(&mut self, key: Key, now: Timestamp) {
+        self.puts.insert(key, now);
+    }
+
+    /// Whether an envelope was put within `age`, so that a read which lags by as much misses it.
+    pub(crate) fn is_newly_put(&self, key: &Key, now: Timestamp, age: Duration) -> bool {
+        self.puts.get(key).is_some_and(|at| now.since(*at) < age)
     }
 
     /// The look of this scope that is not older than `age`, if there is one; otherwise the fresh one.

@@ -32,8 +32,12 @@ pub enum Mutation {
     ExpiryInWrongUnit,
     /// The look that follows a put is the look from before it.
     AbsenceBeforePut,
-    /// Looks show what was so two seconds ago.
+    /// Looks are eventually consistent: they show what was so two seconds ago.
     EventualLooks,
+    /// Pages of an inbox are eventually consistent: they miss what was put within two seconds.
+    EventualPages,
+    /// Lookups of envelopes are eventually consistent: they miss what was put within two seconds.
+    EventualLookups,
     /// A Deliver that finds no row on a later receive takes it for acked.
     MissingRowIsAckInDeliver,
     /// A put that was left unprocessed is taken for done.

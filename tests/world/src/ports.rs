@@ -25,6 +25,9 @@ const WRITES: usize = 25;
 /// What one SendMessageBatch or PublishBatch carries.
 const ENTRIES: usize = 10;
 
+/// How far an eventually consistent read lags. No port has such reads, since each of them is shown to lose messages when it is one.
+const LAG: Duration = Duration::from_secs(2);
+
 /// A handler's way to all services.
 #[derive(Clone)]
 pub(crate) struct Port(pub(crate) Arc<World>);
@@ -131,7 +134,10 @@ impl Inbox for Port {
         let world = &self.0;
         world.call(Service::Tables, "get").await?;
         let mut found = world.inbox.get(keys, now).await?;
-        for lookup in &mut found {
+        for (lookup, key) in found.iter_mut().zip(keys) {
+            if world.mutated(Mutation::EventualLookups) && self.is_newly_put(key) {
+                *lookup = Lookup::Missing;
+            }
             if world.strikes(Fault::Throttle) {
                 *lookup = Lookup::Unprocessed;
             }
@@ -154,6 +160,9 @@ impl Inbox for Port {
         let limit =
             if running(Function::Notify) { limit } else { limit.min(usize::try_from(world.draw(1..6)).unwrap_or(1)) };
         let mut page = world.inbox.page(user, device, after, limit, now).await?;
+        if world.mutated(Mutation::EventualPages) {
+            page.rows.retain(|row| !self.is_newly_put(&row.key()));
+        }
         if world.mutated(Mutation::DrainedTooEarly) && running(Function::Deliver) {
             page.more = false;
         }
@@ -173,10 +182,15 @@ impl Inbox for Port {
 }
 
 impl Port {
+    fn is_newly_put(&self, key: &Key) -> bool {
+        lock(&self.0.facts).is_newly_put(key, self.0.now(), LAG)
+    }
+
     /// A row as it is stored.
     fn stored(&self, row: &Row) -> Row {
         let (world, mut row) = (&self.0, row.clone());
         world.tell(|| format!("puts {:?}{}", row.key(), if row.undelivered { ", undelivered" } else { "" }));
+        lock(&world.facts).put(row.key(), world.now());
         if lock(&world.facts).is_ephemeral(&row.key()) {
             world.violate(|| format!("an ephemeral message was stored: {:?}", row.key()));
         }
@@ -224,7 +238,7 @@ impl Directory for Port {
         world.call(Service::Tables, "look").await?;
         let fresh = world.directory.devices(user, now).await?;
         let keep = if world.mutated(Mutation::EventualLooks) {
-            Some((0, Duration::from_secs(2)))
+            Some((0, LAG))
         } else if world.mutated(Mutation::AbsenceBeforePut) {
             context().map(|context| (context.number(), Duration::from_secs(10)))
         } else {
