@@ -3,6 +3,7 @@
 mod absent;
 mod bad_input;
 mod deployment;
+mod http;
 mod limits;
 mod online;
 mod socket;

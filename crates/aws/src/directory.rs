@@ -38,6 +38,19 @@ impl DynamoDirectory {
         self.meter.count("dynamodb", operation, unit, capacity(consumed.map_or(&[], std::slice::from_ref)));
     }
 
+    async fn see(&self, address: &Address, now: Timestamp, only_known: bool) -> Result<(), Failure> {
+        let update = keys::seen_update(now, now.plus(DEVICE_LIFETIME), only_known);
+        let call = self.update(device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
+        match call.send().await {
+            Ok(output) => {
+                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                Ok(())
+            }
+            Err(error) if is_condition_failure(&error) => Ok(()),
+            Err(error) => Err(failure("note that a device was seen", &error)),
+        }
+    }
+
     fn update(&self, key: Item, update: keys::Update) -> UpdateItemFluentBuilder {
         dynamo::update(&self.client, &self.table, key, update)
     }
@@ -83,6 +96,25 @@ impl Directory for DynamoDirectory {
             // Another connection took over, or this one was forgotten already.
             Err(error) if is_condition_failure(&error) => Ok(()),
             Err(error) => Err(failure("unregister a connection", &error)),
+        }
+    }
+
+    async fn enrol(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+        self.see(address, now, false).await
+    }
+
+    async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+        self.see(address, now, true).await
+    }
+
+    async fn forget(&self, address: &Address) -> Result<(), Failure> {
+        let call = self.client.delete_item().table_name(&self.table).set_key(Some(device_key(address)));
+        match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+            Ok(output) => {
+                self.count("DeleteItem", Unit::WriteUnit, output.consumed_capacity());
+                Ok(())
+            }
+            Err(error) => Err(failure("forget a device", &error)),
         }
     }
 

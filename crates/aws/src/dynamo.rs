@@ -27,14 +27,14 @@ pub fn client(http: impl HttpClient + 'static) -> Client {
     Client::from_conf(config)
 }
 
-/// A conditional update of the item under `key`, not yet sent.
+/// An update of the item under `key`, conditional unless its condition is empty, not yet sent.
 pub(crate) fn update(client: &Client, table: &str, key: Item, update: Update) -> UpdateItemFluentBuilder {
     client
         .update_item()
         .table_name(table)
         .set_key(Some(key))
         .update_expression(update.update)
-        .condition_expression(update.condition)
+        .set_condition_expression(Some(update.condition).filter(|condition| !condition.is_empty()))
         .set_expression_attribute_values(Some(update.values))
         .return_consumed_capacity(ReturnConsumedCapacity::Total)
 }

@@ -7,15 +7,20 @@
 //! |---|---|---|---|
 //! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
 //! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
-//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
+//! | directory | `U#user` | `G#group` | nothing: the user is in the group |
+//! | directory | `G#group` | `_` | the group: `n` name, `v` version |
+//! | directory | `G#group` | `M#user` | `r` role, `j` joined at (ms) |
+//! | directory | `G#group` | `C#id` | a change: `b` its news (JSON), `ttl` |
+//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
 //!
 //! `#`, `*` and `~` are outside the alphabets of users and devices, so no two keys run into each other. `ttl` is in seconds,
 //! as DynamoDB wants it; every other time is in milliseconds.
 
 use std::collections::HashMap;
 
-use delivery::{Connection, ConnectionId, Device, Due, Envelope, Holder, Key, Row, WakeState};
-use protocol::{Body, DeviceId, Kind, Recipient, Ref, Shelf, Timestamp, UserId};
+use delivery::group::{NEWS_LIFETIME, Role};
+use delivery::{Connection, ConnectionId, Device, Due, Envelope, Group, Holder, Key, Member, News, Row, WakeState};
+use protocol::{Body, DeviceId, GroupId, GroupName, Kind, MessageId, Recipient, Ref, Shelf, Timestamp, UserId};
 
 /// A value of an item, for those who hold items and may not name the SDK.
 pub use aws_sdk_dynamodb::types::AttributeValue;
@@ -32,6 +37,7 @@ pub const TTL: &str = "ttl";
 pub(crate) const DEVICE_PREFIX: &str = "D#";
 const BODY: &str = "b";
 const ACCEPTED_AT: &str = "a";
+const KIND: &str = "k";
 const TO: &str = "to";
 const UNDELIVERED: &str = "u";
 const CONNECTION: &str = "c";
@@ -43,6 +49,15 @@ pub(crate) const TTL_NAME: &str = "#ttl";
 const LAST_WAKE: &str = "lw";
 const WAKE_DUE: &str = "wd";
 const WAKE_RECORD: &str = "wr";
+const GROUP: &str = "_";
+/// Before every member of a group, and before the group itself.
+pub(crate) const MEMBER_PREFIX: &str = "M#";
+const MEMBERSHIP_PREFIX: &str = "G#";
+const NEWS_PREFIX: &str = "C#";
+const NAME: &str = "n";
+const VERSION: &str = "v";
+const ROLE: &str = "r";
+const JOINED_AT: &str = "j";
 
 /// An item that is not what its key promises. The text names the attribute, never a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +113,9 @@ pub fn row_item(row: &Row) -> Item {
         let to = serde_json::to_string(&envelope.to).expect("a recipient is always JSON");
         item.insert(TO.to_owned(), text(to));
     }
+    if envelope.kind != Kind::Message {
+        item.insert(KIND.to_owned(), text(envelope.kind.as_str()));
+    }
     if row.undelivered {
         item.insert(UNDELIVERED.to_owned(), AttributeValue::Bool(true));
     }
@@ -122,7 +140,7 @@ pub fn row(user: &UserId, holder: &Holder, item: &Item) -> Result<Row, Unreadabl
             id,
             from: sender,
             to,
-            kind: Kind::Message,
+            kind: if item.contains_key(KIND) { Kind::of(text_of(item, KIND)?) } else { Kind::Message },
             at: Timestamp::from_millis(number_of(item, ACCEPTED_AT)?),
             expires_at: Timestamp::from_secs(number_of(item, TTL)?),
             body: Body::from_json(text_of(item, BODY)?.to_owned()).map_err(|_| UnreadableItem(BODY))?,
@@ -207,6 +225,15 @@ pub fn register_update(connection: &Connection, now: Timestamp, ttl: Timestamp) 
     }
 }
 
+/// Notes that a device was seen, and so when it will be forgotten: that of a known device, or of any.
+pub fn seen_update(now: Timestamp, ttl: Timestamp, only_known: bool) -> Update {
+    Update {
+        update: format!("SET {LAST_SEEN} = :now, {TTL_NAME} = :ttl"),
+        condition: if only_known { format!("attribute_exists({PK})") } else { String::new() },
+        values: Item::from([(":now".to_owned(), number(now.as_millis())), (":ttl".to_owned(), number(ttl.as_secs()))]),
+    }
+}
+
 /// Forgets a connection if it is still the registered one.
 pub fn unregister_update(connection: &ConnectionId) -> Update {
     Update {
@@ -268,6 +295,146 @@ pub fn wake_update(holder: &Holder, before: &WakeState, after: &WakeState, ttl: 
         update.push(format!("REMOVE {}", remove.join(", ")));
     }
     Update { update: update.join(" "), condition: conditions.join(" AND "), values }
+}
+
+/// The partition of a group in the directory.
+pub fn group_pk(group: &GroupId) -> AttributeValue {
+    text(format!("{MEMBERSHIP_PREFIX}{group}"))
+}
+
+fn in_group(group: &GroupId, sk: impl Into<String>) -> Item {
+    Item::from([(PK.to_owned(), group_pk(group)), (SK.to_owned(), text(sk))])
+}
+
+/// The key of a group.
+pub fn group_key(group: &GroupId) -> Item {
+    in_group(group, GROUP)
+}
+
+/// The key of a member of a group.
+pub fn member_key(group: &GroupId, user: &UserId) -> Item {
+    in_group(group, format!("{MEMBER_PREFIX}{user}"))
+}
+
+/// The key of a change of a group.
+pub fn news_key(group: &GroupId, id: MessageId) -> Item {
+    in_group(group, format!("{NEWS_PREFIX}{id}"))
+}
+
+/// The key under which a user's membership is found from the user's side; also the whole item.
+pub fn membership_key(user: &UserId, group: &GroupId) -> Item {
+    let sk = text(format!("{MEMBERSHIP_PREFIX}{group}"));
+    Item::from([(PK.to_owned(), user_pk(user)), (SK.to_owned(), sk)])
+}
+
+/// Where a page of a user's memberships begins. `!` comes before every character of a group id.
+pub fn first_membership(after: Option<&GroupId>) -> AttributeValue {
+    text(after.map_or(MEMBERSHIP_PREFIX.to_owned(), |after| format!("{MEMBERSHIP_PREFIX}{after}!")))
+}
+
+/// Where the last page of a user's memberships ends. `~` comes after every character of a group id.
+pub fn last_membership() -> AttributeValue {
+    text(format!("{MEMBERSHIP_PREFIX}~"))
+}
+
+/// Reads the group of a membership.
+///
+/// # Errors
+/// When it is none.
+pub fn membership(item: &Item) -> Result<GroupId, UnreadableItem> {
+    group_of(item, SK)
+}
+
+fn group_of(item: &Item, name: &'static str) -> Result<GroupId, UnreadableItem> {
+    let id = text_of(item, name)?.strip_prefix(MEMBERSHIP_PREFIX).ok_or(UnreadableItem(name))?;
+    id.parse().map_err(|_| UnreadableItem(name))
+}
+
+/// A new group, without its members, as an item of the directory.
+pub fn group_item(group: &Group) -> Item {
+    let mut item = group_key(&group.id);
+    item.insert(NAME.to_owned(), text(group.name.as_str()));
+    item.insert(VERSION.to_owned(), number(group.version));
+    item
+}
+
+/// The condition under which a group is made.
+pub const NO_SUCH_GROUP: &str = "attribute_not_exists(pk)";
+
+/// Replaces the group of version `before` by `after`.
+pub fn group_update(before: u64, after: &Group) -> Update {
+    let mut values = group_gone(before).values;
+    values.insert(":name".to_owned(), text(after.name.as_str()));
+    values.insert(":after".to_owned(), number(after.version));
+    Update { update: format!("SET {NAME} = :name, {VERSION} = :after"), values, ..group_gone(before) }
+}
+
+/// The condition under which a group of version `before` goes.
+pub fn group_gone(before: u64) -> Update {
+    Update {
+        update: String::new(),
+        condition: format!("{VERSION} = :before"),
+        values: Item::from([(":before".to_owned(), number(before))]),
+    }
+}
+
+/// Whether an item of a group's partition is the group itself.
+pub fn is_group(item: &Item) -> bool {
+    text_of(item, SK) == Ok(GROUP)
+}
+
+/// Reads name and version of a group.
+///
+/// # Errors
+/// When it is none.
+pub fn group(item: &Item) -> Result<(GroupName, u64), UnreadableItem> {
+    let name = text_of(item, NAME)?.to_owned().try_into().map_err(|_| UnreadableItem(NAME))?;
+    Ok((name, number_of(item, VERSION)?))
+}
+
+/// Reads id and name of a group.
+///
+/// # Errors
+/// When it is none.
+pub fn group_name(item: &Item) -> Result<(GroupId, GroupName), UnreadableItem> {
+    Ok((group_of(item, PK)?, group(item)?.0))
+}
+
+/// A member as an item of the directory.
+pub fn member_item(group: &GroupId, member: &Member) -> Item {
+    let mut item = member_key(group, &member.user);
+    item.insert(ROLE.to_owned(), text(member.role.as_str()));
+    item.insert(JOINED_AT.to_owned(), number(member.joined_at.as_millis()));
+    item
+}
+
+/// Reads a member of a group.
+///
+/// # Errors
+/// When it is none.
+pub fn member(item: &Item) -> Result<Member, UnreadableItem> {
+    let user = text_of(item, SK)?.strip_prefix(MEMBER_PREFIX).ok_or(UnreadableItem(SK))?;
+    Ok(Member {
+        user: user.parse().map_err(|_| UnreadableItem(SK))?,
+        role: Role::of(text_of(item, ROLE)?).ok_or(UnreadableItem(ROLE))?,
+        joined_at: Timestamp::from_millis(number_of(item, JOINED_AT)?),
+    })
+}
+
+/// The news of a change as an item of the directory.
+pub fn news_item(group: &GroupId, id: MessageId, news: &News) -> Item {
+    let mut item = news_key(group, id);
+    item.insert(BODY.to_owned(), text(serde_json::to_string(news).expect("names and words are always JSON")));
+    item.insert(TTL.to_owned(), number(id.timestamp().plus(NEWS_LIFETIME).as_secs()));
+    item
+}
+
+/// Reads the news of a change.
+///
+/// # Errors
+/// When it is none.
+pub fn news(item: &Item) -> Result<News, UnreadableItem> {
+    serde_json::from_str(text_of(item, BODY)?).map_err(|_| UnreadableItem(BODY))
 }
 
 /// Where a page of one shelf begins, given the ref after which the merged page begins: the condition on the sort key.

@@ -186,3 +186,62 @@ proptest! {
         let _ = row(&"bob".parse().expect("a user"), &Holder::Unclaimed, &item);
     }
 }
+
+#[test]
+fn news_of_a_group_in_an_inbox() {
+    let mut row = row_of("bob", Some("phone"), "news");
+    row.envelope.from = protocol::Sender::System;
+    row.envelope.kind = Kind::System;
+    row.envelope.to = Recipient::Group("team".parse().expect("a group"));
+    check(
+        &row,
+        &expect![[r#"
+            a = N("1755500000123")
+            b = S("\"news\"")
+            k = S("system")
+            pk = S("bob#phone")
+            sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~~system")
+            to = S("{\"group\":\"team\"}")
+            ttl = N("1758092000")
+        "#]],
+    );
+}
+
+#[test]
+fn a_group_is_a_partition_and_its_own_last_item() {
+    let alice = Member {
+        user: "alice".parse().expect("a user"),
+        role: Role::Admin,
+        joined_at: Timestamp::from_millis(1_755_500_000_123),
+    };
+    let name: GroupName = "Team".to_owned().try_into().expect("a name");
+    let of = Group::new("team".parse().expect("a group"), name.clone(), 7, vec![alice.clone()]);
+    let (item, member_item) = (group_item(&of), member_item(&of.id, &alice));
+    expect![[r#"
+        n = S("Team")
+        pk = S("G#team")
+        sk = S("_")
+        v = N("7")
+    "#]]
+    .assert_eq(&shown(&item));
+    expect![[r#"
+        j = N("1755500000123")
+        pk = S("G#team")
+        r = S("admin")
+        sk = S("M#alice")
+    "#]]
+    .assert_eq(&shown(&member_item));
+    assert_eq!((group(&item), member(&member_item)), (Ok((name.clone(), 7)), Ok(alice.clone())));
+    assert_eq!((is_group(&item), is_group(&member_item)), (true, false));
+    assert_eq!(group_name(&item), Ok((of.id.clone(), name)));
+    expect![[r#"
+        pk = S("U#alice")
+        sk = S("G#team")
+    "#]]
+    .assert_eq(&shown(&membership_key(&alice.user, &of.id)));
+    assert_eq!(membership(&membership_key(&alice.user, &of.id)), Ok(of.id));
+    assert!(
+        GROUP > MEMBER_PREFIX && MEMBER_PREFIX > NEWS_PREFIX,
+        "read from its end, the group comes first and news never"
+    );
+}

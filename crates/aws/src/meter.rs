@@ -14,6 +14,8 @@ pub enum Unit {
     WebSocketMessage,
     /// One minute of one open connection.
     ConnectionMinute,
+    /// One request of at most 512 KB to an HTTP API.
+    HttpRequest,
     /// One Lambda invocation.
     Invocation,
     /// One second of Lambda with 1 GB of memory, on arm64.
@@ -37,6 +39,7 @@ impl Unit {
         match self {
             Self::WebSocketMessage => 1.00,
             Self::ConnectionMinute => 0.25,
+            Self::HttpRequest => 1.00,
             Self::Invocation => 0.20,
             Self::GigabyteSecond => 13.333_4,
             Self::QueueRequest => 0.40,

@@ -166,7 +166,7 @@ impl<W: Write> Chat<W> {
 
     fn message(&mut self, message: &Delivery) -> Result<(), Failure> {
         self.screen.message(message, "")?;
-        if message.from == self.to && matches!(message.to, Recipient::User(_)) {
+        if message.from.user() == Some(&self.to) && matches!(message.to, Recipient::User(_)) {
             self.to_mark.push(message.id);
             self.mark_at.get_or_insert(Instant::now() + MARK_DELAY);
             if self.to_mark.len() >= marks::MAX_IDS {
@@ -178,7 +178,7 @@ impl<W: Write> Chat<W> {
 
     /// The sender of the mark has shown these. Whoever else claims it of a line is not its recipient.
     fn marked(&mut self, mark: &Delivery, ids: Vec<MessageId>) -> Result<(), Failure> {
-        if mark.from != self.to {
+        if mark.from.user() != Some(&self.to) {
             return Ok(());
         }
         for id in ids {

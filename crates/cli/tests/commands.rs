@@ -213,9 +213,9 @@ fn mark(ids: &[MessageId]) -> Body {
 fn delivery(n: u64, text: &str) -> Delivery {
     let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
     Delivery {
-        reference: Ref { id, sender: "bob".parse().expect("a user"), shelf: Shelf::Own },
+        reference: Ref { id, sender: "bob".parse().expect("a sender"), shelf: Shelf::Own },
         id,
-        from: "bob".parse().expect("a user"),
+        from: "bob".parse().expect("a sender"),
         to: Recipient::User("alice".parse().expect("a user")),
         kind: Kind::Message,
         at: Timestamp::from_millis(5),
@@ -393,7 +393,7 @@ async fn chat_tells_its_partner_what_it_has_shown() {
     let mut command = scene.start(&["chat", "--to", "bob"]);
     let mut connection = scene.accept().await;
     let mut other = delivery(3, "psst");
-    (other.from, other.reference.sender) = (user("carol"), user("carol"));
+    (other.from, other.reference.sender) = (user("carol").into(), user("carol").into());
     connection.deliver(vec![delivery(1, "hi"), delivery(2, "there"), other]).await;
     let (marks, _) = connection.accept_until(1).await;
     let body = mark(&[delivery(1, "").id, delivery(2, "").id]);
@@ -416,7 +416,7 @@ async fn chat_marks_what_its_partner_has_shown_once() {
     command.printed("(accepted) hello\n").await;
     let marked = mark(&[sent[0].id, delivery(9, "").id]);
     let [mut forged, first, second] = [1, 2, 3].map(|n| Delivery { body: marked.clone(), ..delivery(n, "") });
-    (forged.from, forged.reference.sender) = (user("carol"), user("carol"));
+    (forged.from, forged.reference.sender) = (user("carol").into(), user("carol").into());
     connection.deliver(vec![forged.clone()]).await;
     connection.deliver(vec![delivery(4, "wait")]).await;
     command.printed("bob: wait\n").await;

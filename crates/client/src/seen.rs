@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use protocol::{Delivery, MessageId, Ref, UserId};
+use protocol::{Delivery, MessageId, Ref, Sender};
 
 /// How many messages are remembered, the latest. A message that comes again after this many others is shown again.
 pub const SEEN_CAPACITY: usize = 10_000;
 
 /// A sender chooses the id, so only both together name a message.
-type Key = (UserId, MessageId);
+type Key = (Sender, MessageId);
 
 /// What [`Seen::note`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

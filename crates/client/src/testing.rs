@@ -14,9 +14,9 @@ pub(crate) fn id(n: u64) -> MessageId {
 /// The envelope of the `n`th message of `from` to bob.
 pub(crate) fn delivery(from: &str, n: u64) -> Delivery {
     Delivery {
-        reference: Ref { id: id(n), sender: user(from), shelf: Shelf::Own },
+        reference: Ref { id: id(n), sender: user(from).into(), shelf: Shelf::Own },
         id: id(n),
-        from: user(from),
+        from: user(from).into(),
         to: Recipient::User(user("bob")),
         kind: Kind::Message,
         at: Timestamp::from_millis(1_755_500_000_000),

@@ -1,14 +1,16 @@
 //! Acceptance: which messages of a `send` become jobs, and what the sender is told. What is told as accepted is durable
 //! only once the queue has taken the jobs, so the answer is made from the queue's outcomes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use protocol::limits::{ID_WINDOW_FUTURE, ID_WINDOW_PAST, MAX_EXPIRES_IN_SECS, MAX_SERVER_FRAME_BYTES};
 use protocol::packing::frame_bytes;
-use protocol::{Code, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Shelf, Timestamp, UserId};
+use protocol::{Code, GroupId, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Shelf, Timestamp, UserId};
 
 use crate::envelope::Envelope;
-use crate::job::{Deliver, Job};
+use crate::group::Group;
+use crate::job::{Deliver, Fanout, Job};
 use crate::ports::Scheduled;
 
 /// The outcome of judging a `send`, before the queue has been asked.
@@ -23,14 +25,44 @@ pub struct Acceptance {
     now: Timestamp,
 }
 
-/// Judges the messages of a `send` by `sender`, one by one.
-pub fn accept(send: Send, sender: &UserId, now: Timestamp) -> Acceptance {
+/// Who is in a group that somebody writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The members, the sender among them.
+    Members(Vec<UserId>),
+    /// There is no such group, or the sender is not in it.
+    Closed,
+    /// The group could not be read now.
+    Unknown,
+}
+
+impl Audience {
+    /// What `sender` finds in `group`.
+    pub fn of(group: Option<&Group>, sender: &UserId) -> Self {
+        match group.filter(|group| group.member(sender).is_some()) {
+            Some(group) => Self::Members(group.members.iter().map(|member| member.user.clone()).collect()),
+            None => Self::Closed,
+        }
+    }
+}
+
+/// The groups that a `send` is to, each once.
+pub fn addressed(send: &Send) -> BTreeSet<GroupId> {
+    let groups = send.messages.iter().flatten().filter_map(|message| match &message.to {
+        Recipient::Group(group) => Some(group.clone()),
+        Recipient::User(_) => None,
+    });
+    groups.collect()
+}
+
+/// Judges the messages of a `send` by `sender`, one by one. `audiences` has every group of [`addressed`].
+pub fn accept(send: Send, sender: &UserId, audiences: &BTreeMap<GroupId, Audience>, now: Timestamp) -> Acceptance {
     let mut acceptance =
         Acceptance { jobs: Vec::new(), indexes: Vec::new(), refused: Vec::new(), nonce: send.nonce, now };
     for (index, message) in send.messages.into_iter().enumerate() {
-        match message.and_then(|message| judge(index, message, sender, now)) {
+        match message.and_then(|message| judge(index, message, sender, audiences, now)) {
             Ok(job) => {
-                acceptance.jobs.push(Scheduled::now(Job::Deliver(job)));
+                acceptance.jobs.push(Scheduled::now(job));
                 acceptance.indexes.push(index);
             }
             Err(refusal) => acceptance.refused.push(refusal),
@@ -44,7 +76,9 @@ impl Acceptance {
     pub fn answer(mut self, taken: impl IntoIterator<Item = bool>) -> ServerFrame {
         let mut ids = Vec::new();
         for ((scheduled, index), taken) in self.jobs.iter().zip(self.indexes).zip(taken) {
-            let Job::Deliver(Deliver { envelope, .. }) = &scheduled.job else { continue };
+            let (Job::Deliver(Deliver { envelope, .. }) | Job::Fanout(Fanout { envelope, .. })) = &scheduled.job else {
+                continue;
+            };
             if taken {
                 ids.push(envelope.id);
             } else {
@@ -61,21 +95,35 @@ fn refusal(index: usize, id: String, code: Code, detail: &str) -> Refusal {
     Refusal { index, id: Some(id), code, detail: detail.to_owned() }
 }
 
-fn judge(index: usize, message: Outgoing, sender: &UserId, now: Timestamp) -> Result<Deliver, Refusal> {
+fn judge(
+    index: usize,
+    message: Outgoing,
+    sender: &UserId,
+    audiences: &BTreeMap<GroupId, Audience>,
+    now: Timestamp,
+) -> Result<Job, Refusal> {
     let id = message.id;
     let refuse = |code, detail| Err(refusal(index, id.to_string(), code, detail));
     let made_at = id.timestamp();
     if made_at < now.minus(ID_WINDOW_PAST) || made_at > now.plus(ID_WINDOW_FUTURE) {
         return refuse(Code::IdOutsideWindow, "the id's time is more than 7 days before or 5 minutes after ours");
     }
-    let recipient = match &message.to {
-        Recipient::User(user) => user.clone(),
-        Recipient::Group(_) => return refuse(Code::NotAMember, "you are not a member of such a group"),
+    let recipients = match &message.to {
+        Recipient::User(user) => Recipients::One(user.clone()),
+        Recipient::Group(group) => match audiences.get(group) {
+            Some(Audience::Members(members)) => {
+                Recipients::Each(members.iter().filter(|member| *member != sender).cloned().collect())
+            }
+            Some(Audience::Closed) => return refuse(Code::NotAMember, "you are not a member of such a group"),
+            Some(Audience::Unknown) | None => {
+                return refuse(Code::Unavailable, "the group could not be read; send it again with the same id");
+            }
+        },
     };
     let lifetime = Duration::from_secs(message.expires_in.unwrap_or(MAX_EXPIRES_IN_SECS));
     let envelope = Envelope {
         id,
-        from: sender.clone(),
+        from: sender.clone().into(),
         to: message.to,
         kind: Kind::Message,
         at: now,
@@ -87,12 +135,22 @@ fn judge(index: usize, message: Outgoing, sender: &UserId, now: Timestamp) -> Re
     if frame_bytes(&envelope.delivery(Shelf::Unclaimed, 0)) > MAX_SERVER_FRAME_BYTES {
         return refuse(Code::TooLarge, "the message would not fit into a frame of 30000 bytes; send an attachment");
     }
-    Ok(Deliver { envelope, recipient, ephemeral: message.ephemeral })
+    let ephemeral = message.ephemeral;
+    Ok(match recipients {
+        Recipients::One(recipient) => Job::Deliver(Deliver { envelope, recipient, ephemeral }),
+        Recipients::Each(members) => Job::Fanout(Fanout { envelope, members, ephemeral }),
+    })
+}
+
+/// Who gets a message.
+enum Recipients {
+    One(UserId),
+    Each(Vec<UserId>),
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Body, GroupId, MessageId};
+    use protocol::{Body, MessageId};
 
     use super::*;
 
@@ -115,8 +173,15 @@ mod tests {
 
     fn code_of(message: Outgoing) -> Option<Code> {
         let alice: UserId = "alice".parse().expect("a user");
-        let acceptance = accept(Send { nonce: None, messages: vec![Ok(message)] }, &alice, NOW);
+        let acceptance = accept(Send { nonce: None, messages: vec![Ok(message)] }, &alice, &BTreeMap::new(), NOW);
         acceptance.refused.first().map(|refusal| refusal.code)
+    }
+
+    fn judged(message: Outgoing, now: Timestamp) -> Envelope {
+        match judge(0, message, &"alice".parse().expect("a user"), &BTreeMap::new(), now) {
+            Ok(Job::Deliver(Deliver { envelope, .. })) => envelope,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -130,32 +195,49 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_a_frame_is_too_large() {
-        let overhead = {
-            let Ok(job) = judge(0, message(NOW, ""), &"alice".parse().expect("a user"), NOW) else { panic!("refused") };
-            frame_bytes(&job.envelope.delivery(Shelf::Unclaimed, 0))
-        };
+        let overhead = { frame_bytes(&judged(message(NOW, ""), NOW).delivery(Shelf::Unclaimed, 0)) };
         let room = MAX_SERVER_FRAME_BYTES - overhead;
         assert_eq!(code_of(message(NOW, &"x".repeat(room))), None);
         assert_eq!(code_of(message(NOW, &"x".repeat(room + 1))), Some(Code::TooLarge));
     }
 
+    fn to_team(audience: Option<Audience>) -> Result<Job, Code> {
+        let team: GroupId = "team".parse().expect("a group");
+        let alice: UserId = "alice".parse().expect("a user");
+        let message = Outgoing { to: Recipient::Group(team.clone()), ..message(NOW, "") };
+        let send = Send { nonce: None, messages: vec![Ok(message)] };
+        assert_eq!(addressed(&send), BTreeSet::from([team.clone()]));
+        let mut acceptance =
+            accept(send, &alice, &audience.map(|audience| (team, audience)).into_iter().collect(), NOW);
+        acceptance.jobs.pop().map(|scheduled| scheduled.job).ok_or_else(|| acceptance.refused[0].code)
+    }
+
     #[test]
-    fn nobody_is_a_member_of_a_group_that_does_not_exist() {
-        let to = Recipient::Group("team".parse::<GroupId>().expect("a group"));
-        assert_eq!(code_of(Outgoing { to, ..message(NOW, "") }), Some(Code::NotAMember));
+    fn a_message_to_a_group_is_one_record_for_everybody_else() {
+        let members = ["alice", "bob", "carol"].map(|name| name.parse::<UserId>().expect("a user")).to_vec();
+        let Ok(Job::Fanout(fanout)) = to_team(Some(Audience::Members(members.clone()))) else { panic!("no fanout") };
+        assert_eq!(fanout.members, members[1..]);
+        let alone = to_team(Some(Audience::Members(members[..1].to_vec())));
+        assert!(matches!(alone, Ok(Job::Fanout(Fanout { members, .. })) if members.is_empty()));
+    }
+
+    #[test]
+    fn only_members_write_to_a_group() {
+        assert_eq!(to_team(Some(Audience::Closed)), Err(Code::NotAMember));
+        assert_eq!(to_team(Some(Audience::Unknown)), Err(Code::Unavailable));
+        assert_eq!(to_team(None), Err(Code::Unavailable));
     }
 
     #[test]
     fn expiry_counts_from_acceptance() {
-        let alice: UserId = "alice".parse().expect("a user");
         for (expires_in, secs) in [(None, MAX_EXPIRES_IN_SECS), (Some(1), 1), (Some(3600), 3600)] {
             for millis in [0, 1, 999] {
                 let now = Timestamp::from_millis(1_800_000_000_000 + millis);
-                let job = judge(0, Outgoing { expires_in, ..message(now, "") }, &alice, now).expect("accepted");
-                let lifetime = job.envelope.expires_at.since(now);
+                let envelope = judged(Outgoing { expires_in, ..message(now, "") }, now);
+                let lifetime = envelope.expires_at.since(now);
                 assert!(lifetime >= Duration::from_secs(secs), "{lifetime:?}");
                 assert!(lifetime < Duration::from_secs(secs + 1), "{lifetime:?}");
-                assert_eq!(job.envelope.expires_at.as_millis() % 1000, 0);
+                assert_eq!(envelope.expires_at.as_millis() % 1000, 0);
             }
         }
     }
@@ -166,7 +248,7 @@ mod tests {
         let bad = Refusal { index: 1, id: None, code: Code::InvalidId, detail: String::new() };
         let later = NOW.plus(Duration::from_millis(1));
         let messages = vec![Ok(message(NOW, "")), Err(bad), Ok(message(later, ""))];
-        let acceptance = accept(Send { nonce: None, messages }, &alice, NOW);
+        let acceptance = accept(Send { nonce: None, messages }, &alice, &BTreeMap::new(), NOW);
         assert_eq!(acceptance.jobs.len(), 2);
         let ServerFrame::Accepted { ids, refused, at, .. } = acceptance.answer([false, true]) else { panic!("answer") };
         assert_eq!(ids, [id_at(later)]);

@@ -15,15 +15,16 @@ use crate::schedule::Waits;
 /// answered before the socket is.
 pub const OPENING: Duration = Duration::from_secs(10);
 
-/// The rows that a Deliver owes: one for each device of the recipient, or an unclaimed one if there is none. Rows of
-/// devices without a connection are marked as undelivered from the start.
+/// The rows that a Deliver owes: one for each device of the recipient, or an unclaimed one if there is none.
+///
+/// None bears the mark, whoever is absent: another receive of the same record may put a row, fail, and find its record deleted by a
+/// receive that is done. A mark that it left would keep the Await from handing over what was never published.
 pub fn owed(job: &Deliver, devices: &[Device]) -> Vec<Row> {
-    let row =
-        |holder, undelivered| Row { user: job.recipient.clone(), holder, envelope: job.envelope.clone(), undelivered };
+    let row = |holder| Row { user: job.recipient.clone(), holder, envelope: job.envelope.clone(), undelivered: false };
     if devices.is_empty() {
-        return vec![row(Holder::Unclaimed, true)];
+        return vec![row(Holder::Unclaimed)];
     }
-    devices.iter().map(|device| row(Holder::Device(device.id.clone()), device.connection.is_none())).collect()
+    devices.iter().map(|device| row(Holder::Device(device.id.clone()))).collect()
 }
 
 /// Whether a job has outlived its use: an envelope that expired, or an ephemeral one older than 30 s.

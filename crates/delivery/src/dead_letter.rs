@@ -7,6 +7,7 @@ use protocol::{Body, MessageId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::envelope::Envelope;
 use crate::job::{HandOver, Job};
 
 /// The queue that a dead letter came from, and goes back to.
@@ -34,6 +35,10 @@ impl fmt::Display for Origin {
 pub enum RecordKind {
     /// [`Job::Deliver`].
     Deliver,
+    /// [`Job::Fanout`].
+    Fanout,
+    /// [`Job::Announce`].
+    Announce,
     /// [`Job::Await`].
     Await,
     /// [`Job::Drain`].
@@ -48,6 +53,8 @@ impl fmt::Display for RecordKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Deliver => "deliver",
+            Self::Fanout => "fanout",
+            Self::Announce => "announce",
             Self::Await => "await",
             Self::Drain => "drain",
             Self::HandOver => "hand-over",
@@ -121,21 +128,28 @@ impl About {
     fn job(job: Job) -> Self {
         match job {
             Job::Deliver(mut deliver) => {
-                let envelope = &mut deliver.envelope;
-                let body = std::mem::replace(&mut envelope.body, Body::text(""));
-                let users = once([deliver.recipient.clone(), envelope.from.clone()]);
-                let messages = vec![envelope.id];
-                let mut record = shown(&Job::Deliver(deliver));
-                let envelope = record.as_mut().and_then(|record| record.pointer_mut("/deliver/envelope"));
-                if let Some(Value::Object(envelope)) = envelope {
-                    envelope.remove("body");
-                    envelope.insert("body_bytes".to_owned(), body.as_json().len().into());
-                }
+                let users =
+                    once([Some(&deliver.recipient), deliver.envelope.from.user()].into_iter().flatten().cloned());
+                let messages = vec![deliver.envelope.id];
+                let bytes = take_body(&mut deliver.envelope);
+                let record = bodiless(&Job::Deliver(deliver), "/deliver/envelope", bytes);
                 Self { kind: RecordKind::Deliver, users, messages, record }
+            }
+            Job::Fanout(mut fanout) => {
+                let users = once(fanout.members.iter().chain(fanout.envelope.from.user()).cloned());
+                let messages = vec![fanout.envelope.id];
+                let bytes = take_body(&mut fanout.envelope);
+                let record = bodiless(&Job::Fanout(fanout), "/fanout/envelope", bytes);
+                Self { kind: RecordKind::Fanout, users, messages, record }
+            }
+            Job::Announce(announce) => {
+                let messages = vec![announce.id];
+                let record = shown(&Job::Announce(announce));
+                Self { kind: RecordKind::Announce, users: Vec::new(), messages, record }
             }
             Job::Await(wait) => {
                 let recipients = wait.pending.iter().map(|pending| pending.user.clone());
-                let senders = wait.pending.iter().map(|pending| pending.reference.sender.clone());
+                let senders = wait.pending.iter().filter_map(|pending| pending.reference.sender.user().cloned());
                 let users = once(recipients.chain(senders));
                 let messages = once(wait.pending.iter().map(|pending| pending.reference.id));
                 Self { kind: RecordKind::Await, users, messages, record: shown(&Job::Await(wait)) }
@@ -148,7 +162,8 @@ impl About {
     }
 
     fn hand_over(hand_over: &HandOver) -> Self {
-        let users = once([hand_over.user.clone(), hand_over.reference.sender.clone()]);
+        let sender = hand_over.reference.sender.user().cloned();
+        let users = once([Some(hand_over.user.clone()), sender].into_iter().flatten());
         let messages = vec![hand_over.reference.id];
         Self { kind: RecordKind::HandOver, users, messages, record: shown(hand_over) }
     }
@@ -156,6 +171,20 @@ impl About {
     fn nothing() -> Self {
         Self { kind: RecordKind::Unreadable, users: Vec::new(), messages: Vec::new(), record: None }
     }
+}
+
+/// Takes the body out of an envelope that is to be shown; answers how long it was.
+fn take_body(envelope: &mut Envelope) -> usize {
+    std::mem::replace(&mut envelope.body, Body::text("")).as_json().len()
+}
+
+/// A job as it is shown, with the length of its body in the body's place.
+fn bodiless(job: &Job, envelope: &str, bytes: usize) -> Option<Value> {
+    let mut record = shown(job)?;
+    let envelope = record.pointer_mut(envelope)?.as_object_mut()?;
+    envelope.remove("body");
+    envelope.insert("body_bytes".to_owned(), bytes.into());
+    Some(record)
 }
 
 /// What was read, and no more: a field that this version does not know may hold anything.

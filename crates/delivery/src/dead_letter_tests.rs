@@ -45,6 +45,22 @@ fn a_deliver_is_told_but_for_what_the_user_wrote() {
 }
 
 #[test]
+fn a_fanout_is_told_but_for_what_the_user_wrote() {
+    let raw = deliver().replace("deliver", "fanout").replace(r#""recipient":"bob""#, r#""members":["bob","carol"]"#);
+    let letter = delivery(&raw);
+    assert_eq!(letter.kind, RecordKind::Fanout);
+    assert_eq!(names(&letter), (vec!["bob", "carol", "alice"], vec![ONE.to_owned()]));
+    let told = serde_json::to_string(&letter).expect("JSON");
+    assert!(told.contains(r#""body_bytes":17"#) && !told.contains("secret"), "{told}");
+}
+
+#[test]
+fn an_announce_is_about_its_change_alone() {
+    let letter = delivery(&format!(r#"{{"announce":{{"group":"team","id":"{ONE}"}}}}"#));
+    assert_eq!((letter.kind, names(&letter)), (RecordKind::Announce, (vec![], vec![ONE.to_owned()])));
+}
+
+#[test]
 fn an_await_is_about_each_user_and_message_once() {
     let pending =
         |user: &str, device: &str, id: &str| format!(r#"{{"user":"{user}","device":"{device}","ref":"{id}~alice"}}"#);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use protocol::{Body, Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Shelf, Timestamp, UserId};
+use protocol::{Body, Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Sender, Shelf, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 /// A message on its way to one recipient.
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Envelope {
     /// The sender's id for the message.
     pub id: MessageId,
-    /// Who sent it, by the authorizer's word.
-    pub from: UserId,
+    /// Who sent it: a user by the authorizer's word, or Vartalap.
+    pub from: Sender,
     /// Whom the sender wrote to.
     pub to: Recipient,
     /// What it carries.
@@ -93,7 +93,7 @@ pub struct Key {
     /// The message.
     pub id: MessageId,
     /// Its sender: another sender's message of the same id lies elsewhere.
-    pub sender: UserId,
+    pub sender: Sender,
 }
 
 impl Key {
@@ -121,7 +121,7 @@ pub struct Row {
     pub holder: Holder,
     /// What lies there.
     pub envelope: Envelope,
-    /// The mark: it was handed to the offline path, or will be by whoever put it. A marked row is not handed over again.
+    /// The mark: an Await has handed it to the offline path, and no Await does again.
     pub undelivered: bool,
 }
 

@@ -3,7 +3,7 @@
 //! Records outlive a deployment by days, so a change here must read what the version before it wrote. A job holds no
 //! AWS name; its receive count and receipt belong to the record around it.
 
-use protocol::{DeviceId, Ref, UserId};
+use protocol::{DeviceId, GroupId, MessageId, Ref, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Address, ConnectionId, Envelope, Key};
@@ -15,6 +15,10 @@ use crate::envelope::{Address, ConnectionId, Envelope, Key};
 pub enum Job {
     /// Put an envelope into a recipient's inboxes and attempt it.
     Deliver(Deliver),
+    /// The same for each of many recipients.
+    Fanout(Fanout),
+    /// Tell a group what became of it.
+    Announce(Announce),
     /// Attempt again what is still unacked.
     Await(Await),
     /// Post a device's backlog.
@@ -31,6 +35,47 @@ pub struct Deliver {
     /// Post once to who is connected; never store, retry or push.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+}
+
+/// See [`Job::Fanout`]. It carries the members, so that whoever sends it needs one call, however many they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fanout {
+    /// What to deliver.
+    pub envelope: Envelope,
+    /// To whom, each once.
+    pub members: Vec<UserId>,
+    /// As in [`Deliver`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ephemeral: bool,
+}
+
+/// Most members that one record delivers to; one with more is cut into records of as many.
+pub const MAX_FANOUT: usize = 25;
+
+impl Fanout {
+    /// A Deliver for each member.
+    pub fn delivers(&self) -> impl Iterator<Item = Deliver> {
+        self.members.iter().map(|member| Deliver {
+            envelope: self.envelope.clone(),
+            recipient: member.clone(),
+            ephemeral: self.ephemeral,
+        })
+    }
+
+    /// Fanouts of at most [`MAX_FANOUT`] members each.
+    pub fn steps(&self) -> impl Iterator<Item = Self> {
+        self.members.chunks(MAX_FANOUT).map(|members| Self { members: members.to_vec(), ..self.clone() })
+    }
+}
+
+/// See [`Job::Announce`]. It is queued before the change is made, or a function that ends in between would leave a change that nobody
+/// hears of; so the change may not be there yet, or never be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// The group.
+    pub group: GroupId,
+    /// The change, and the message about it.
+    pub id: MessageId,
 }
 
 /// See [`Job::Await`]. At most [`MAX_PENDING`] envelopes.

@@ -9,6 +9,7 @@
 //! | [`accept`](mod@accept) | which messages of a `send` are taken, and as which jobs |
 //! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
 //! | [`drain`] | how a backlog is cut into pages |
+//! | [`group`] | who may change a group, and what a change comes to |
 //! | [`wake`] | whether an absent device is woken now, later, or by another record |
 //! | [`schedule`] | the waits between attempts and after failures |
 //! | [`dead_letter`] | what an operator is shown of a record that could not be processed |
@@ -19,6 +20,7 @@ pub mod attempt;
 pub mod dead_letter;
 pub mod drain;
 pub mod envelope;
+pub mod group;
 pub mod job;
 pub mod ports;
 pub mod schedule;
@@ -27,10 +29,11 @@ pub mod wake;
 pub use accept::{Acceptance, accept};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row};
-pub use job::{Await, Deliver, Drain, HandOver, Job, Pending, Reason};
+pub use group::{Group, Member, News, Transition};
+pub use job::{Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
-    Connections, Directory, Failure, Inbox, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Receipt,
-    Registration, Scheduled, Wake,
+    Connections, Directory, Failure, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page, PostOutcome, PushGateway,
+    Queue, Receipt, Registration, Scheduled, Wake,
 };
 pub use schedule::{Invocation, Waits};
 pub use wake::{Due, WakeState, WakeStep};

@@ -8,10 +8,11 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use protocol::{DeviceId, MessageId, Ref, Timestamp, UserId};
+use protocol::{DeviceId, GroupId, GroupName, MessageId, Ref, Timestamp, UserId};
 use serde::Serialize;
 
 use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
+use crate::group::{Group, News, Transition};
 use crate::job::{HandOver, Job, Reason};
 use crate::wake::WakeState;
 
@@ -120,6 +121,15 @@ pub trait Directory: Send + Sync {
         connection: &ConnectionId,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
+    /// Makes a device known that has no connection, or notes that it was seen.
+    fn enrol(&self, address: &Address, now: Timestamp) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Notes that a device was seen. One that is not known stays unknown.
+    fn seen(&self, address: &Address, now: Timestamp) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Forgets a device with all that is known of it. What lies in its inbox stays there.
+    fn forget(&self, address: &Address) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// Reads the newest state of a user's devices. Connections past their end are left out.
     fn devices(&self, user: &UserId, now: Timestamp) -> impl Future<Output = Result<Vec<Device>, Failure>> + Send;
 
@@ -139,6 +149,36 @@ pub trait Directory: Send + Sync {
         after: &WakeState,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Failure>> + Send;
+}
+
+/// A part of the groups of a user, in order of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupPage {
+    /// Their ids and names.
+    pub groups: Vec<(GroupId, GroupName)>,
+    /// Whether there are more after these.
+    pub more: bool,
+}
+
+/// Groups and who is in them.
+pub trait Groups: Send + Sync {
+    /// Reads the newest state of a group. It may be older than a change that is made at the same time, never a mixture that
+    /// [`Groups::change`] would take for current.
+    fn group(&self, id: &GroupId) -> impl Future<Output = Result<Option<Group>, Failure>> + Send;
+
+    /// Makes a change as a whole, and keeps its news under `id`, if the group is still as it was decided on; answers whether it was.
+    fn change(&self, transition: &Transition, id: MessageId) -> impl Future<Output = Result<bool, Failure>> + Send;
+
+    /// Reads the newest state of the news of a change; `None` if it was not made.
+    fn news(&self, group: &GroupId, id: MessageId) -> impl Future<Output = Result<Option<News>, Failure>> + Send;
+
+    /// Reads up to `limit` of the groups that a user is in, after `after`.
+    fn groups_of(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<GroupPage, Failure>> + Send;
 }
 
 /// Longest delay of a record. Source: SQS quotas.

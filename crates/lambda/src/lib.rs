@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod error;
+pub mod http;
 pub mod settings;
 pub mod start;
 pub mod websocket;

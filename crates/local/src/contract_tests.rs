@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::{DynamoDirectory, DynamoInbox, Tables};
+use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
 use delivery::{Queue, Receipt};
 use rusqlite::Connection;
 use testkit::contract::{self, Consumable};
@@ -31,6 +31,12 @@ async fn the_inbox() {
 async fn the_directory() {
     let (client, names) = tables().await;
     contract::directory(DynamoDirectory::new(client, names.directory, Arc::default())).await;
+}
+
+#[tokio::test]
+async fn the_groups() {
+    let (client, names) = tables().await;
+    contract::groups(DynamoGroups::new(client, names.directory, Arc::default())).await;
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
-//! The four functions on the ports of the local cloud, and how one is invoked: with a time limit, isolated from panics, metered, and
+//! The five functions on the ports of the local cloud, and how one is invoked: with a time limit, isolated from panics, metered, and
 //! crashed when a fault says so. What invokes them is in `gateway` and `event_source`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::{Meter, Unit};
-use aws::{DynamoDirectory, DynamoInbox};
+use aws::{DynamoDirectory, DynamoGroups, DynamoInbox};
 use connect::Connect;
 use deliver::Deliver;
+use http::Http;
 use lambda::HandlerError;
 use notify::Notify;
 use route::Route;
@@ -31,6 +32,7 @@ pub(crate) enum Function {
     Route,
     Deliver,
     Notify,
+    Http,
 }
 
 impl Function {
@@ -40,6 +42,7 @@ impl Function {
             Self::Route => "route",
             Self::Deliver => "deliver",
             Self::Notify => "notify",
+            Self::Http => "http",
         }
     }
 
@@ -50,6 +53,7 @@ impl Function {
             Self::Route => "route, time",
             Self::Deliver => "deliver, time",
             Self::Notify => "notify, time",
+            Self::Http => "http, time",
         }
     }
 }
@@ -58,9 +62,10 @@ impl Function {
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) connect: Connect<DynamoDirectory, LocalQueue, LocalConnections>,
-    pub(crate) route: Route<DynamoInbox, LocalQueue, LocalConnections>,
-    pub(crate) deliver: Deliver<DynamoInbox, DynamoDirectory, LocalQueue, LocalConnections, LocalTopic>,
+    pub(crate) route: Route<DynamoInbox, DynamoGroups, LocalQueue, LocalConnections>,
+    pub(crate) deliver: Deliver<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, LocalConnections, LocalTopic>,
     pub(crate) notify: Notify<DynamoInbox, DynamoDirectory, LocalQueue, RecordGateway>,
+    pub(crate) http: Http<DynamoInbox, DynamoGroups, LocalQueue>,
     /// An invocation that takes longer is dropped.
     pub(crate) timeout: Duration,
     pub(crate) faults: Arc<Faults>,
@@ -128,6 +133,7 @@ impl Functions {
             Function::Route => self.route.handle(event, invocation).await,
             Function::Deliver => self.deliver.handle(event, invocation).await,
             Function::Notify => self.notify.handle(event, invocation).await,
+            Function::Http => self.http.handle(event, invocation).await,
         }
     }
 }

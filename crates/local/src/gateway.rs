@@ -145,10 +145,15 @@ impl Gateway {
         };
         // The route `ack` has no route response.
         let body = body.filter(|_| route != "ack")?;
-        if let Some(ServerFrame::Accepted { ids, .. }) = ServerFrame::parse(body) {
+        self.count_accepted(body);
+        Some(body.to_owned())
+    }
+
+    /// Counts what an answer accepts, if it is an answer to a `send`.
+    pub(crate) fn count_accepted(&self, answer: &str) {
+        if let Some(ServerFrame::Accepted { ids, .. }) = ServerFrame::parse(answer) {
             self.accepted.fetch_add(u64::try_from(ids.len()).unwrap_or_default(), Ordering::Relaxed);
         }
-        Some(body.to_owned())
     }
 }
 

@@ -1,5 +1,5 @@
 //! What the local cloud answers over HTTP: the socket's handshake, the JWKS, whether it is well, and what is inside it, for tests and
-//! the curious. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
+//! the curious. What is under `/v1` is in `http_api`. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
 //! told otherwise.
 
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use delivery::{Failure, Holder, Inbox, Row};
@@ -27,6 +27,7 @@ use crate::events::{Handshake, STAGE};
 use crate::faults::Faults;
 use crate::gateway::Gateway;
 use crate::guard::{Reach, refuse_pages};
+use crate::http_api;
 use crate::linger::LingeringListener;
 use crate::pushes::RecordGateway;
 use crate::socket;
@@ -51,7 +52,7 @@ pub(crate) struct Http {
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(SocketAddr);
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl axum::extract::connect_info::Connected<IncomingStream<'_, LingeringListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, LingeringListener>) -> Self {
@@ -72,6 +73,9 @@ pub(crate) fn router(http: Http) -> Router {
         .route_layer(from_fn_with_state(http.reach, refuse_pages));
     Router::new()
         .route(&format!("/{STAGE}"), get(upgrade))
+        .route("/v1", any(http_api::answer))
+        .route("/v1/", any(http_api::answer))
+        .route("/v1/{*rest}", any(http_api::answer))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/healthz", get(async || Json(json!({"ok": true}))))
         .merge(inside)

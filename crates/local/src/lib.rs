@@ -6,6 +6,7 @@
 //! | module | stands in for |
 //! |---|---|
 //! | `gateway`, `socket`, `events`, `connections` | API Gateway: handshake, routes, limits, `@connections` |
+//! | `http_api` | the same, for what needs no socket: its JWT authorizer and its events |
 //! | `sqs`, `topic`, `pushes` | SQS, SNS, and a push service that only keeps what it was given |
 //! | `dynamo` | DynamoDB, on `dynoxide` |
 //! | `functions`, `event_source` | Lambda and its event source mappings |
@@ -26,6 +27,7 @@ mod functions;
 mod gateway;
 mod guard;
 mod http;
+mod http_api;
 mod lifecycle;
 mod linger;
 mod options;

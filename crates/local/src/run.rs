@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::{Meter, Report};
-use aws::{DynamoDirectory, DynamoInbox, Tables};
+use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
 use connect::{Authorizer, Connect, TokenRules};
 use deliver::Deliver;
 use notify::Notify;
-use route::Route;
+use route::{Answers, Route};
 use rusqlite::Connection;
 use serde::Serialize;
 use tokio::net::TcpListener;
@@ -198,11 +198,13 @@ impl Parts {
         let (delivery_queue, wake_queue) = (queue(&delivery), queue(&wakes));
         let dead_letters = DeadLetters { delivery: delivery_queue.clone(), wakes: wake_queue.clone() };
         let inbox = DynamoInbox::new(client.clone(), tables.inbox, Arc::clone(&meter));
-        let directory = DynamoDirectory::new(client, tables.directory, Arc::clone(&meter));
+        let directory = DynamoDirectory::new(client.clone(), tables.directory.clone(), Arc::clone(&meter));
+        let groups = DynamoGroups::new(client, tables.directory, Arc::clone(&meter));
         let connections = LocalConnections::new(Arc::clone(&faults), Arc::clone(&meter));
         let pushes = RecordGateway::new(queues.clone());
         let authorizer =
             Authorizer::new(token_rules(ready)).map_err(|error| LocalError::Authorizer { cause: error.to_string() })?;
+        let answers = Answers { inbox: inbox.clone(), groups: groups.clone(), queue: delivery_queue.clone() };
         let functions = Arc::new(Functions {
             connect: Connect {
                 authorizer,
@@ -210,10 +212,11 @@ impl Parts {
                 queue: delivery_queue.clone(),
                 connections: connections.clone(),
             },
-            route: Route { inbox: inbox.clone(), queue: delivery_queue.clone(), connections: connections.clone() },
+            route: Route { answers: answers.clone(), connections: connections.clone() },
             deliver: Deliver {
                 inbox: inbox.clone(),
                 directory: directory.clone(),
+                groups,
                 queue: delivery_queue.clone(),
                 connections: connections.clone(),
                 offline: LocalTopic::new(wake_queue.clone(), Arc::clone(&meter)),
@@ -226,6 +229,7 @@ impl Parts {
                 gateway: pushes.clone(),
                 interval: options.wake_interval,
             },
+            http: http::Http { answers },
             timeout: options.limits.function_timeout,
             faults,
             meter,

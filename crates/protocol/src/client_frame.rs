@@ -185,10 +185,10 @@ impl Rendered<'_> {
 
 /// An object's members, unread, each key once. Duplicate keys are refused because readers disagree about which one counts:
 /// API Gateway would route by one `action` and the function act by the other.
-struct Fields<'a>(HashMap<String, &'a RawValue>);
+pub(crate) struct Fields<'a>(HashMap<String, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn read(text: &'a str) -> Result<Self, serde_json::Error> {
         struct Members;
         impl<'de> Visitor<'de> for Members {
             type Value = HashMap<String, &'de RawValue>;
@@ -219,11 +219,11 @@ impl<'a> Fields<'a> {
     }
 
     /// The member as a `T`: `None` when it is absent, an error when it is something else.
-    fn typed<T: Deserialize<'a>>(&self, key: &str) -> Result<Option<T>, serde_json::Error> {
+    pub(crate) fn typed<T: Deserialize<'a>>(&self, key: &str) -> Result<Option<T>, serde_json::Error> {
         self.get(key).map(|raw| serde_json::from_str(raw.get())).transpose()
     }
 
-    fn nonce(&self) -> Result<Option<Nonce>, Rejected> {
+    pub(crate) fn nonce(&self) -> Result<Option<Nonce>, Rejected> {
         match self.typed::<String>("nonce").map(|text| text.map(Nonce::new)) {
             Ok(None) => Ok(None),
             Ok(Some(Some(nonce))) => Ok(Some(nonce)),
@@ -240,7 +240,7 @@ impl<'a> Fields<'a> {
         self.typed("action").ok().flatten()
     }
 
-    fn messages(&self) -> Result<Vec<Result<Outgoing, Refusal>>, String> {
+    pub(crate) fn messages(&self) -> Result<Vec<Result<Outgoing, Refusal>>, String> {
         let says = || format!("`messages` is a list of 1 to {MAX_MESSAGES_PER_SEND} messages");
         let list: Vec<&RawValue> = self.typed("messages").ok().flatten().ok_or_else(says)?;
         if !(1..=MAX_MESSAGES_PER_SEND).contains(&list.len()) {
@@ -249,7 +249,7 @@ impl<'a> Fields<'a> {
         list.into_iter().enumerate().map(|(index, raw)| read_message(index, raw)).collect()
     }
 
-    fn refs(&self) -> Result<(Vec<Ref>, usize), &'static str> {
+    pub(crate) fn refs(&self) -> Result<(Vec<Ref>, usize), &'static str> {
         let says = "`refs` is a list of 1 to 100 refs";
         let list: Vec<&RawValue> = self.typed("refs").ok().flatten().ok_or(says)?;
         if !(1..=MAX_REFS_PER_ACK).contains(&list.len()) {
@@ -271,14 +271,19 @@ impl<'a> Fields<'a> {
         match self.typed::<usize>("limit") {
             Ok(None) => Ok(MAX_SYNC_LIMIT),
             Ok(Some(limit)) if (1..=MAX_SYNC_LIMIT).contains(&limit) => Ok(limit),
-            Ok(Some(_)) | Err(_) => Err("`limit` is a whole number from 1 to 100"),
+            Ok(Some(_)) | Err(_) => Err(LIMIT_SAYS),
         }
     }
 
     fn after(&self) -> Result<Option<Ref>, &'static str> {
-        self.typed("after").map_err(|_| "`after` is a ref that was received; leave it out to start again")
+        self.typed("after").map_err(|_| AFTER_SAYS)
     }
 }
+
+/// What a `limit` and an `after` must be, wherever they stand.
+pub(crate) const LIMIT_SAYS: &str = "`limit` is a whole number from 1 to 100";
+/// See [`LIMIT_SAYS`].
+pub(crate) const AFTER_SAYS: &str = "`after` is a ref that was received; leave it out to start again";
 
 /// Reads one element of `messages`. A message of the wrong form is refused alone; a duplicate key spoils the frame.
 fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal>, String> {
@@ -326,7 +331,7 @@ fn read_recipient(raw: &RawValue) -> Result<Option<Recipient>, serde_json::Error
 }
 
 /// Where a text is not what it should be. serde's own words would quote the text, of any length and with any body in it.
-fn place(error: &serde_json::Error) -> String {
+pub(crate) fn place(error: &serde_json::Error) -> String {
     format!("see line {} column {}", error.line(), error.column())
 }
 

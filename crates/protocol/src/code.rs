@@ -30,6 +30,20 @@ pub enum Code {
     InvalidCursor,
     /// An element of `refs` is not a ref; the well-formed ones were acked.
     InvalidRef,
+    /// Only an admin of the group may do this.
+    NotAnAdmin,
+    /// There is a group of this id, and it is not as asked for. Choose another id.
+    GroupExists,
+    /// The group would have more than 1,024 members. Nothing was changed.
+    TooManyMembers,
+    /// The group would be without an admin. Appoint another one first.
+    LastAdmin,
+    /// A request over HTTP is not of the documented shape; `detail` says what is.
+    InvalidRequest,
+    /// There is nothing under this path.
+    NotFound,
+    /// The path is right and the method is not; the header `allow` has those that are.
+    MethodNotAllowed,
     /// Another connection of the same device took over. Do not reconnect.
     Displaced,
     /// What a later version has a word for. The server never says it.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::{Uuid, Variant};
 
-use crate::limits::{MAX_DEVICE_ID_BYTES, MAX_USER_ID_BYTES};
+use crate::limits::{MAX_DEVICE_ID_BYTES, MAX_GROUP_NAME_CHARS, MAX_USER_ID_BYTES};
 use crate::text::identifier;
 use crate::time::Timestamp;
 
@@ -39,6 +39,37 @@ identifier!(
     b"._:@+=|-",
     "a group id is 1-128 of [A-Za-z0-9._:@+=|-]"
 );
+
+/// What the members call a group: 1 to 128 characters, not all of them blank, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GroupName(String);
+
+impl GroupName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for GroupName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let fits = text.chars().count() <= MAX_GROUP_NAME_CHARS;
+        if fits && !text.trim().is_empty() && !text.contains(char::is_control) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidId("a group's name is 1-128 characters, none of them a control character"))
+        }
+    }
+}
+
+impl From<GroupName> for String {
+    fn from(name: GroupName) -> Self {
+        name.0
+    }
+}
 
 /// A message: the UUIDv7 that its sender's client made. It is the idempotency key and the order of messages.
 ///
@@ -94,6 +125,73 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// Who a message is from: a user, or Vartalap itself, whose name `~system` no user can have.
+///
+/// Users come before the system, as their texts do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Sender {
+    /// A user, by the authorizer's word.
+    User(UserId),
+    /// Vartalap: news about a group.
+    System,
+}
+
+/// The text of [`Sender::System`]; `~` is outside the alphabet of users.
+const SYSTEM: &str = "~system";
+
+impl Sender {
+    /// The user, unless it is the system.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::System => None,
+        }
+    }
+
+    /// The sender as text.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::User(user) => user.as_str(),
+            Self::System => SYSTEM,
+        }
+    }
+}
+
+impl From<UserId> for Sender {
+    fn from(user: UserId) -> Self {
+        Self::User(user)
+    }
+}
+
+impl FromStr for Sender {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == SYSTEM { Ok(Self::System) } else { text.parse().map(Self::User) }
+    }
+}
+
+impl TryFrom<String> for Sender {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Sender> for String {
+    fn from(sender: Sender) -> Self {
+        sender.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Whom a message is for, as its sender wrote it: `{"user": U}` or `{"group": G}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -116,6 +214,15 @@ mod tests {
         for bad in ["", "a#b", "a~b", "a*", "a b", "a/b", "ä", &"x".repeat(129)] {
             assert!(bad.parse::<UserId>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn only_vartalap_is_the_system() {
+        let (alice, system): (Sender, Sender) =
+            ("alice".parse().expect("a sender"), "~system".parse().expect("a sender"));
+        assert_eq!((alice.user().map(UserId::as_str), system.user()), (Some("alice"), None));
+        assert!(alice < system && alice.as_str() < system.as_str());
+        assert!("~system".parse::<UserId>().is_err() && "~other".parse::<Sender>().is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`mod@reference`] | the `ref` under which a device acks an envelope |
 //! | [`body`] | a message body: JSON that is carried and never read |
 //! | [`client_frame`] | what a client says, parsed and rendered |
+//! | [`http`] | what is asked over HTTP, parsed |
 //! | [`server_frame`] | what the server says, rendered and parsed |
 //! | [`packing`] | several envelopes in as few frames as the size limit allows |
 //! | [`code`] | the codes of errors and refusals |
@@ -17,6 +18,7 @@
 pub mod body;
 pub mod client_frame;
 pub mod code;
+pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod packing;
@@ -28,7 +30,8 @@ pub mod time;
 pub use body::Body;
 pub use client_frame::{Ack, ClientFrame, Nonce, Outgoing, Rejected, Send, Sync};
 pub use code::Code;
-pub use ids::{DeviceId, GroupId, MessageId, Recipient, UserId};
+pub use http::{BadRequest, Call, HttpRequest};
+pub use ids::{DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
 pub use packing::pack;
 pub use reference::{Ref, Shelf};
 pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};

@@ -21,6 +21,23 @@ pub const MAX_CLIENT_MESSAGE_BYTES: usize = 128 * 1024;
 /// Most messages in one `send`.
 pub const MAX_MESSAGES_PER_SEND: usize = 25;
 
+/// Most members of a group.
+pub const MAX_GROUP_MEMBERS: usize = 1_024;
+
+/// Most users in one change of a group.
+///
+/// A change is one transaction with two items for each user and two for the group. Source: DynamoDB, "TransactWriteItems", at
+/// most 100 items.
+pub const MAX_USERS_PER_CHANGE: usize = 40;
+
+/// Longest name of a group, in characters.
+pub const MAX_GROUP_NAME_CHARS: usize = 128;
+
+/// Most groups in one page of one's groups, and the number when the client names none.
+///
+/// Source: DynamoDB, "BatchGetItem", at most 100 items.
+pub const MAX_GROUPS_PER_PAGE: usize = 100;
+
 /// Most refs in one `ack`.
 pub const MAX_REFS_PER_ACK: usize = 100;
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{InvalidId, MESSAGE_ID_BYTES, MessageId, UserId};
+use crate::ids::{InvalidId, MESSAGE_ID_BYTES, MessageId, Sender};
 
 /// Which of a device's two inboxes holds an envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,7 +26,7 @@ pub struct Ref {
     /// The message.
     pub id: MessageId,
     /// Who sent it. A sender chooses the id, so only both together name a message.
-    pub sender: UserId,
+    pub sender: Sender,
     /// Where the envelope lies.
     pub shelf: Shelf,
 }
@@ -106,14 +106,29 @@ mod tests {
 
     #[test]
     fn a_ref_is_read_as_it_was_written() {
-        for text in [format!("{ID}~alice"), format!("{ID}~alice~*"), format!("{ID}~auth0|a-b")] {
+        for text in [
+            format!("{ID}~alice"),
+            format!("{ID}~alice~*"),
+            format!("{ID}~auth0|a-b"),
+            format!("{ID}~~system"),
+            format!("{ID}~~system~*"),
+        ] {
             assert_eq!(text.parse::<Ref>().expect("a ref").to_string(), text);
         }
     }
 
     #[test]
     fn garbage_is_no_ref() {
-        for bad in ["", "x", ID, &format!("{ID}~"), &format!("{ID}~a#b"), &format!("{ID}~a~b"), &format!("{ID}é~a")] {
+        for bad in [
+            "",
+            "x",
+            ID,
+            &format!("{ID}~"),
+            &format!("{ID}~a#b"),
+            &format!("{ID}~a~b"),
+            &format!("{ID}~~b"),
+            &format!("{ID}é~a"),
+        ] {
             assert!(bad.parse::<Ref>().is_err(), "{bad}");
         }
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::body::Body;
 use crate::client_frame::Nonce;
 use crate::code::Code;
-use crate::ids::{MessageId, Recipient, UserId};
+use crate::ids::{MessageId, Recipient, Sender};
 use crate::reference::Ref;
 use crate::time::Timestamp;
 
@@ -24,14 +24,47 @@ pub struct Refusal {
 
 /// What an envelope carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(from = "String", into = "&'static str")]
 pub enum Kind {
     /// What a user wrote.
     #[default]
     Message,
+    /// What became of a group, by Vartalap.
+    System,
     /// What a later version has a word for. It is acked like anything else.
-    #[serde(other)]
     Unknown,
+}
+
+impl Kind {
+    /// The kind that a word means.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "message" => Self::Message,
+            "system" => Self::System,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::System => "system",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<String> for Kind {
+    fn from(word: String) -> Self {
+        Self::of(&word)
+    }
+}
+
+impl From<Kind> for &'static str {
+    fn from(kind: Kind) -> Self {
+        kind.as_str()
+    }
 }
 
 /// One envelope as a device receives it.
@@ -42,8 +75,8 @@ pub struct Delivery {
     pub reference: Ref,
     /// The sender's id for it. Clients dedupe on (`from`, `id`) and order by `id`.
     pub id: MessageId,
-    /// Who the authorizer says sent it.
-    pub from: UserId,
+    /// Who sent it: a user by the authorizer's word, or Vartalap.
+    pub from: Sender,
     /// Whom the sender wrote to.
     pub to: Recipient,
     /// What it carries.

@@ -8,7 +8,7 @@ use crate::reference::Shelf;
 /// The envelope of the `n`th message from alice to bob.
 pub(crate) fn delivery(n: u64, text: &str) -> Delivery {
     let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
-    let from: UserId = "alice".parse().expect("a user");
+    let from: Sender = "alice".parse().expect("a user");
     Delivery {
         reference: Ref { id, sender: from.clone(), shelf: Shelf::Own },
         id,

@@ -2,6 +2,8 @@
 //!
 //! Each suite takes a fresh, empty implementation and panics at the first breach.
 
+mod groups;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use delivery::{
     Registration, Row, Scheduled, WakeState,
 };
 use protocol::{Body, DeviceId, Kind, Recipient, Ref, Timestamp, UserId};
+
+pub use groups::groups;
 
 use crate::clock::message_id;
 use crate::queue::Received;
@@ -35,7 +39,7 @@ fn row(inbox: &str, n: u64, text: &str) -> Row {
         holder: holder(inbox),
         envelope: Envelope {
             id: message_id(NOW, n),
-            from: user("alice"),
+            from: user("alice").into(),
             to: Recipient::User(user("bob")),
             kind: Kind::Message,
             at: NOW,
@@ -81,7 +85,7 @@ async fn rows_are_kept_under_their_keys(inbox: &impl Inbox) {
     put(inbox, &[phone.clone(), tablet.clone()]).await;
     let replaced = row("phone", 1, "c");
     put(inbox, std::slice::from_ref(&replaced)).await;
-    let other_sender = Key { sender: user("carol"), ..phone.key() };
+    let other_sender = Key { sender: user("carol").into(), ..phone.key() };
     let found = inbox.get(&[phone.key(), other_sender, tablet.key()], NOW).await.expect("an answer");
     assert_eq!(found, [Lookup::Found(replaced), Lookup::Missing, Lookup::Found(tablet.clone())]);
     clear(inbox, &[phone.clone(), row("phone", 2, "never put")]).await;
@@ -165,6 +169,7 @@ pub async fn directory(directory: impl Directory) {
     newer_connections_displace_older_ones(&directory).await;
     only_the_registered_connection_is_unregistered(&directory).await;
     connections_end(&directory).await;
+    devices_are_known_without_a_connection(&directory).await;
     wake_states_are_replaced_only_if_unchanged(&directory).await;
 }
 
@@ -226,6 +231,24 @@ async fn connections_end(directory: &impl Directory) {
     assert_eq!(next, Registration::Registered { displaced: None }, "what has ended is not displaced");
 }
 
+async fn devices_are_known_without_a_connection(directory: &impl Directory) {
+    let (phone, tablet) = (address("eli", "phone"), address("eli", "tablet"));
+    directory.seen(&phone, NOW).await.expect("nothing happens");
+    assert_eq!(connections_of(directory, "eli", NOW).await, [], "who is seen is not made known by it");
+    directory.enrol(&phone, NOW).await.expect("enrolled");
+    assert_eq!(connections_of(directory, "eli", NOW).await, [("phone".to_owned(), None)]);
+    directory.register(&phone, &connection("c1", 0), NOW).await.expect("an outcome");
+    directory.enrol(&phone, NOW).await.expect("enrolled again");
+    directory.seen(&phone, NOW).await.expect("seen");
+    directory.enrol(&tablet, NOW).await.expect("enrolled");
+    let both = [("phone".to_owned(), Some(connection("c1", 0))), ("tablet".to_owned(), None)];
+    assert_eq!(connections_of(directory, "eli", NOW).await, both, "a connection stays what it is");
+    directory.forget(&phone).await.expect("forgotten");
+    directory.forget(&phone).await.expect("twice is the same as once");
+    assert_eq!(connections_of(directory, "eli", NOW).await, [("tablet".to_owned(), None)]);
+    assert_eq!(directory.wake_state(&user("eli"), &holder("phone")).await.expect("a state"), None);
+}
+
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {
     directory.register(&address("dan", "phone"), &connection("c1", 0), NOW).await.expect("an outcome");
     let due = Due { at: NOW.plus(Duration::from_secs(30)), token: "token".to_owned() };
@@ -270,7 +293,7 @@ pub trait Consumable {
 }
 
 fn job(n: u64) -> Job {
-    let reference = Ref { id: message_id(NOW, n), sender: user("alice"), shelf: protocol::Shelf::Own };
+    let reference = Ref { id: message_id(NOW, n), sender: user("alice").into(), shelf: protocol::Shelf::Own };
     Job::Await(Await { pending: vec![Pending { user: user("bob"), device: device("phone"), reference }] })
 }
 

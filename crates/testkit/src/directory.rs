@@ -29,13 +29,6 @@ impl MemoryDirectory {
         lock(&self.state).devices.get(&address.user)?.get(&address.device)?.clone()
     }
 
-    /// Forgets a device, as its expiry would.
-    pub fn forget(&self, address: &Address) {
-        if let Some(devices) = lock(&self.state).devices.get_mut(&address.user) {
-            devices.remove(&address.device);
-        }
-    }
-
     fn knows(state: &State, user: &UserId, holder: &Holder) -> bool {
         match holder {
             Holder::Unclaimed => true,
@@ -71,6 +64,26 @@ impl Directory for MemoryDirectory {
         {
             *slot = None;
         }
+        Ok(())
+    }
+
+    async fn enrol(&self, address: &Address, _now: Timestamp) -> Result<(), Failure> {
+        self.ledger.enter("enrol")?;
+        lock(&self.state).devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
+        Ok(())
+    }
+
+    async fn seen(&self, _address: &Address, _now: Timestamp) -> Result<(), Failure> {
+        self.ledger.enter("seen")
+    }
+
+    async fn forget(&self, address: &Address) -> Result<(), Failure> {
+        self.ledger.enter("forget")?;
+        let mut state = lock(&self.state);
+        if let Some(devices) = state.devices.get_mut(&address.user) {
+            devices.remove(&address.device);
+        }
+        state.wakes.remove(&(address.user.clone(), Holder::Device(address.device.clone())));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use delivery::{Queue, Receipt};
 use testkit::contract::{self, Consumable};
 use testkit::queue::Received;
-use testkit::{Clock, MemoryDirectory, MemoryInbox, MemoryQueue};
+use testkit::{Clock, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue};
 
 struct Timed {
     clock: Clock,
@@ -42,6 +42,11 @@ async fn the_inbox() {
 #[tokio::test]
 async fn the_directory() {
     contract::directory(MemoryDirectory::default()).await;
+}
+
+#[tokio::test]
+async fn the_groups() {
+    contract::groups(MemoryGroups::default()).await;
 }
 
 #[tokio::test]

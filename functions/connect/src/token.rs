@@ -66,7 +66,8 @@ pub fn request(event: Value) -> Result<Request, HandlerError> {
     Ok(Request { token, device: query("device"), stage_resource: format!("{api}/{stage}/*") })
 }
 
-fn bearer(header: &str) -> Option<&str> {
+/// The token of an `Authorization: Bearer TOKEN`.
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -112,7 +113,14 @@ impl Authorizer {
     /// # Errors
     /// [`HandlerError::Unauthorized`] for a missing or bad token, [`HandlerError::Unavailable`] when the keys are out of reach.
     pub async fn user(&self, request: &Request, now: Timestamp) -> Result<UserId, HandlerError> {
-        let token = request.token.as_deref().ok_or(HandlerError::Unauthorized)?;
+        self.user_of(request.token.as_deref().ok_or(HandlerError::Unauthorized)?, now).await
+    }
+
+    /// The user that a token speaks for, whatever brought it.
+    ///
+    /// # Errors
+    /// As [`Self::user`].
+    pub async fn user_of(&self, token: &str, now: Timestamp) -> Result<UserId, HandlerError> {
         // Never the library's own words: they quote the token.
         let unauthorized = |reason: &'static str| {
             tracing::info!(reason, "a token was refused");

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use delivery::attempt::{AfterPost, Step, after_post, had_its_chance, step};
 use delivery::{
-    Await, Connection, ConnectionId, Connections, Device, Directory, Inbox, Invocation, Key, Lookup, OfflineTopic,
-    Pending, Queue, Reason, Row,
+    Await, Connection, ConnectionId, Connections, Device, Directory, Groups, Inbox, Invocation, Key, Lookup,
+    OfflineTopic, Pending, Queue, Reason, Row,
 };
 use lambda::Verdict;
 use protocol::DeviceId;
@@ -25,7 +25,7 @@ struct Plan {
     retry: Option<String>,
 }
 
-impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
     /// One receive of an Await. The receive count is the attempt: SQS is the clock and the counter.
     pub(crate) async fn await_acks(&self, job: &Await, receive_count: u32, invocation: Invocation) -> Verdict {
         let now = invocation.now;
@@ -117,7 +117,6 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
                 row: row.clone(),
                 device: Some(pending.device.clone()),
                 reason,
-                marked: false,
             })
             .collect();
         for reason in self.hand_over(&undelivered).await.into_iter().filter_map(Result::err) {

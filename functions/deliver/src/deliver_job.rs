@@ -6,8 +6,8 @@ use std::collections::{HashMap, HashSet};
 use delivery::attempt::{AfterPost, after_post, is_stale, owed};
 use delivery::drain::awaits;
 use delivery::{
-    Connection, ConnectionId, Connections, Device, Directory, Holder, Inbox, Invocation, Key, OfflineTopic, Pending,
-    Queue, Reason, Row,
+    Connection, ConnectionId, Connections, Device, Directory, Groups, Holder, Inbox, Invocation, Key, OfflineTopic,
+    Pending, Queue, Reason, Row,
 };
 use lambda::Verdict;
 use protocol::{DeviceId, Timestamp};
@@ -40,7 +40,7 @@ impl Progress {
     }
 }
 
-impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
     /// Puts, posts, looks again for who seemed absent, hands over, and queues the Await. Answers in order of `jobs`.
     pub(crate) async fn deliver(&self, jobs: &[delivery::Deliver], invocation: Invocation) -> Vec<Verdict> {
         let now = invocation.now;
@@ -122,8 +122,9 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
             }
         }
         self.post_returned(returned, &looks, progress, now).await;
+        // Not marked: that would be a write for each, and all that it saves is one more wake of a device that comes and does not ack.
         let undelivered: Vec<Undelivered> = still_absent.iter().map(Owed::undelivered).collect();
-        for (owed, outcome) in still_absent.into_iter().zip(self.hand_over(&undelivered).await) {
+        for (owed, outcome) in still_absent.into_iter().zip(self.publish(&undelivered).await) {
             if let Err(reason) = outcome {
                 progress.retry(&owed.jobs, &reason);
             }
@@ -131,14 +132,7 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
     }
 
     /// Posts to who seemed absent at first and is connected after all.
-    async fn post_returned(&self, mut returned: Vec<Owed>, looks: &Looks, progress: &mut Progress, now: Timestamp) {
-        // A row that was put with the mark was not handed over after all: the Await must be free to do so. Putting it again may
-        // bring back what the new connection's Drain has posted and the device has acked since: a duplicate, which it acks again.
-        let (marked, unmarked): (Vec<Owed>, Vec<Owed>) = returned.into_iter().partition(|owed| owed.row.undelivered);
-        let cleared =
-            marked.into_iter().map(|owed| Owed { row: Row { undelivered: false, ..owed.row }, ..owed }).collect();
-        returned = unmarked;
-        returned.extend(self.put(cleared, progress).await);
+    async fn post_returned(&self, returned: Vec<Owed>, looks: &Looks, progress: &mut Progress, now: Timestamp) {
         let (mut postings, mut waiting) = (Vec::new(), Vec::new());
         for owed in returned {
             for (device, to) in
@@ -178,12 +172,7 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
 
 impl Owed {
     fn undelivered(&self) -> Undelivered {
-        Undelivered {
-            row: self.row.clone(),
-            device: self.row.holder.device().cloned(),
-            reason: Reason::Absent,
-            marked: self.row.undelivered,
-        }
+        Undelivered { row: self.row.clone(), device: self.row.holder.device().cloned(), reason: Reason::Absent }
     }
 }
 

@@ -1,5 +1,4 @@
-//! Handing over: what a device could not be given goes to the offline topic, once. Who is absent or exhausted is decided by
-//! the jobs.
+//! Handing over: what a device could not be given goes to the offline topic. Who is absent or exhausted is decided by the jobs.
 
 use delivery::{HandOver, Inbox, OfflineTopic, Reason, Row};
 use futures::future::join_all;
@@ -14,14 +13,11 @@ pub(crate) struct Undelivered {
     /// The device that it could not be given to; none if nobody has claimed it.
     pub(crate) device: Option<DeviceId>,
     pub(crate) reason: Reason,
-    /// Whether the row bears the mark already, because it was put that way.
-    pub(crate) marked: bool,
 }
 
-impl<I: Inbox, D: Sync, Q: Sync, C: Sync, O: OfflineTopic> Deliver<I, D, Q, C, O> {
-    /// Publishes, then marks: a crash between the two costs a second publish, never a missing one. Answers in order of
-    /// `undelivered` whether each was published and marked.
-    pub(crate) async fn hand_over(&self, undelivered: &[Undelivered]) -> Vec<Result<(), String>> {
+impl<I: Inbox, D: Sync, G: Sync, Q: Sync, C: Sync, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+    /// Publishes. Answers in order of `undelivered`.
+    pub(crate) async fn publish(&self, undelivered: &[Undelivered]) -> Vec<Result<(), String>> {
         if undelivered.is_empty() {
             return Vec::new();
         }
@@ -36,11 +32,15 @@ impl<I: Inbox, D: Sync, Q: Sync, C: Sync, O: OfflineTopic> Deliver<I, D, Q, C, O
             })
             .collect();
         let published = self.offline.publish(&hand_overs).await;
+        published.into_iter().map(|outcome| outcome.map_err(|failure| failure.to_string())).collect()
+    }
+
+    /// Publishes, then marks, so that an Await does it once: a crash between the two costs a second publish, never a missing one.
+    /// Answers in order of `undelivered` whether each was published and marked.
+    pub(crate) async fn hand_over(&self, undelivered: &[Undelivered]) -> Vec<Result<(), String>> {
+        let published = self.publish(undelivered).await;
         join_all(undelivered.iter().zip(published).map(|(one, published)| async move {
-            published.map_err(|failure| failure.to_string())?;
-            if one.marked {
-                return Ok(());
-            }
+            published?;
             self.inbox.mark_undelivered(&one.row.key()).await.map_err(|failure| failure.to_string())
         }))
         .await

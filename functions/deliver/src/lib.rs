@@ -1,20 +1,23 @@
 //! `deliver`: consumes the delivery queue. It puts envelopes into inboxes, posts them, awaits their acks, drains backlogs, and
 //! hands over what a device could not be given.
 //!
-//! One file a job: `deliver_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
+//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
 //! What follows from what is decided in `delivery`; here the calls are made, in the order that the invariants ask for.
 
+mod announce_job;
 mod await_job;
 mod deliver_job;
 mod drain_job;
+mod fanout_job;
 mod hand_over;
 mod posting;
 mod settings;
 
 use std::collections::HashMap;
 
-use delivery::{Connections, Device, Directory, Inbox, Invocation, Job, OfflineTopic, Queue, Waits};
-use futures::future::{join_all, join3};
+use delivery::job::MAX_FANOUT;
+use delivery::{Connections, Device, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Waits};
+use futures::future::{join, join_all};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
 use protocol::{Timestamp, UserId};
@@ -24,11 +27,13 @@ pub use settings::Settings;
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Deliver<I, D, Q, C, O> {
+pub struct Deliver<I, D, G, Q, C, O> {
     /// Where envelopes lie until they are acked.
     pub inbox: I,
     /// Who is connected.
     pub directory: D,
+    /// Who is in the groups that have news.
+    pub groups: G,
     /// The delivery queue, which this function consumes and sends to.
     pub queue: Q,
     /// Where frames are posted.
@@ -42,38 +47,57 @@ pub struct Deliver<I, D, Q, C, O> {
 /// The devices of each user that a job is about, or why they could not be read.
 type Looks = HashMap<UserId, Result<Vec<Device>, String>>;
 
-impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
     /// Handles one batch of the delivery queue and answers with the records that SQS is to keep.
     ///
     /// # Errors
     /// [`HandlerError::WrongShape`] when the event is no SQS batch. Nothing else fails a batch as a whole.
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
-        let (mut delivers, mut awaits, mut drains, mut verdicts) = (vec![], vec![], vec![], vec![]);
+        let (mut delivers, mut others, mut verdicts) = (vec![], vec![], vec![]);
         for record in records(event)? {
             match Job::decode(&record.body) {
-                Ok(Job::Deliver(job)) => delivers.push((record, job)),
-                Ok(Job::Await(job)) => awaits.push((record, job)),
-                Ok(Job::Drain(job)) => drains.push((record, job)),
+                Ok(Job::Deliver(job)) => delivers.push((record, vec![job])),
+                Ok(Job::Fanout(job)) if job.members.len() <= MAX_FANOUT => {
+                    delivers.push((record, job.delivers().collect()));
+                }
+                Ok(job) => others.push((record, job)),
                 Err(unreadable) => verdicts.push((record, Verdict::Reject(unreadable.to_string()))),
             }
         }
-        // Delivers share queries, puts and frames; every other record stands alone.
-        let (records, jobs): (Vec<Record>, Vec<_>) = delivers.into_iter().unzip();
-        let awaits = awaits.into_iter().map(|(record, job)| async move {
-            let verdict = self.await_acks(&job, record.receive_count, invocation).await;
+        let others = others.into_iter().map(|(record, job)| async move {
+            let verdict = self.alone(&job, record.receive_count, invocation).await;
             (record, verdict)
         });
-        let drains = drains.into_iter().map(|(record, job)| async move {
-            let verdict = self.drain(&job, invocation).await;
-            (record, verdict)
-        });
-        let (delivered, awaited, drained) =
-            join3(self.deliver(&jobs, invocation), join_all(awaits), join_all(drains)).await;
-        verdicts.extend(records.into_iter().zip(delivered));
-        verdicts.extend(awaited);
-        verdicts.extend(drained);
+        let (delivered, settled) = join(self.together(delivers, invocation), join_all(others)).await;
+        verdicts.extend(delivered.into_iter().chain(settled));
         let response = settle(&self.queue, verdicts, invocation).await;
         Ok(serde_json::to_value(response).expect("a list of ids is always JSON"))
+    }
+
+    /// Delivers for many records at once, which share queries, puts and frames. A record is as bad as the worst of what it asks for.
+    async fn together(
+        &self,
+        records: Vec<(Record, Vec<delivery::Deliver>)>,
+        invocation: Invocation,
+    ) -> Vec<(Record, Verdict)> {
+        let jobs: Vec<delivery::Deliver> = records.iter().flat_map(|(_, jobs)| jobs).cloned().collect();
+        let mut verdicts = self.deliver(&jobs, invocation).await.into_iter();
+        let settled = records.into_iter().map(|(record, jobs)| {
+            let verdicts: Vec<Verdict> = verdicts.by_ref().take(jobs.len()).collect();
+            (record, worst(verdicts))
+        });
+        settled.collect()
+    }
+
+    /// Does what stands alone in its record.
+    async fn alone(&self, job: &Job, receive_count: u32, invocation: Invocation) -> Verdict {
+        match job {
+            Job::Deliver(job) => worst(self.deliver(std::slice::from_ref(job), invocation).await),
+            Job::Fanout(job) => self.fan_out(job).await,
+            Job::Announce(job) => self.announce(job, invocation).await,
+            Job::Await(job) => self.await_acks(job, receive_count, invocation).await,
+            Job::Drain(job) => self.drain(job, invocation).await,
+        }
     }
 
     /// Reads the devices of each of `users` once, at the same time.
@@ -89,4 +113,9 @@ impl<I: Inbox, D: Directory, Q: Queue, C: Connections, O: OfflineTopic> Deliver<
         .into_iter()
         .collect()
     }
+}
+
+/// The first that is not done, if there is one.
+fn worst(verdicts: Vec<Verdict>) -> Verdict {
+    verdicts.into_iter().find(|verdict| *verdict != Verdict::Done).unwrap_or(Verdict::Done)
 }

@@ -36,7 +36,7 @@ impl Posting {
     }
 }
 
-impl<I: Sync, D: Directory, Q: Sync, C: Connections, O: Sync> Deliver<I, D, Q, C, O> {
+impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync> Deliver<I, D, G, Q, C, O> {
     /// Posts to all connections at the same time, to each one frame after the other. Answers in order of `postings`.
     pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
         let mut by_connection: BTreeMap<&ConnectionId, Vec<usize>> = BTreeMap::new();

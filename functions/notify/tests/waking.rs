@@ -254,7 +254,7 @@ async fn infrastructure_failures_and_races_end_no_record() {
 async fn a_forgotten_device_is_not_woken() {
     let stage = Stage::new().await;
     stage.hand_over(1, own()).await;
-    stage.function.directory.forget(&phone());
+    stage.function.directory.forget(&phone()).await.expect("forgotten");
     stage.run_for(60).await;
     assert!(stage.wakes().is_empty() && stage.function.queue.is_empty());
 }

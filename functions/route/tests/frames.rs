@@ -2,23 +2,27 @@
 
 use std::time::Duration;
 
-use delivery::{Address, Connection, Envelope, Holder, Inbox, Job, Row};
-use protocol::{Body, ClientFrame, Code, Kind, Outgoing, Recipient, ServerFrame};
-use route::Route;
+use delivery::group::Role;
+use delivery::{Address, Connection, Envelope, Group, Holder, Inbox, Job, Member, Row};
+use protocol::{Body, ClientFrame, Code, Kind, Outgoing, Recipient, ServerFrame, UserId};
+use route::{Answers, Route};
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryConnections, MemoryInbox, MemoryQueue, events};
+use testkit::{Clock, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
 
 struct Stage {
     clock: Clock,
-    function: Route<MemoryInbox, MemoryQueue, MemoryConnections>,
+    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryConnections>,
 }
 
 impl Stage {
     fn new() -> Self {
         let clock = Clock::default();
         let function = Route {
-            inbox: MemoryInbox::default(),
-            queue: MemoryQueue::new(clock.clone()),
+            answers: Answers {
+                inbox: MemoryInbox::default(),
+                groups: MemoryGroups::default(),
+                queue: MemoryQueue::new(clock.clone()),
+            },
             connections: MemoryConnections::default(),
         };
         Self { clock, function }
@@ -63,8 +67,8 @@ impl Stage {
             },
             undelivered: false,
         };
-        assert!(self.function.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
-        self.function.inbox.ledger.take();
+        assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
+        self.function.answers.inbox.ledger.take();
         row
     }
 }
@@ -92,9 +96,11 @@ async fn a_send_to_one_user_is_one_call_and_is_from_who_the_authorizer_says() {
         .replace("\"body\"", "\"from\":\"mallory\",\"body\"");
     let ServerFrame::Accepted { ids, refused, at, .. } = stage.answer("send", &frame).await else { panic!("accepted") };
     assert_eq!((ids, refused, at), (vec![message.id], vec![], stage.clock.now()));
-    assert_eq!(stage.function.queue.ledger.take().into_iter().collect::<Vec<_>>(), [("send", 1)]);
-    assert!(stage.function.inbox.ledger.take().is_empty() && stage.function.connections.ledger.take().is_empty());
-    let jobs = stage.function.queue.jobs();
+    assert_eq!(stage.function.answers.queue.ledger.take().into_iter().collect::<Vec<_>>(), [("send", 1)]);
+    assert!(
+        stage.function.answers.inbox.ledger.take().is_empty() && stage.function.connections.ledger.take().is_empty()
+    );
+    let jobs = stage.function.answers.queue.jobs();
     let [Job::Deliver(job)] = &jobs[..] else { panic!("{jobs:?}") };
     assert_eq!(job.envelope.from, "bob".parse().expect("a user"));
     assert_eq!(job.recipient, "carol".parse().expect("a user"));
@@ -104,12 +110,51 @@ async fn a_send_to_one_user_is_one_call_and_is_from_who_the_authorizer_says() {
 async fn what_the_queue_did_not_take_is_not_accepted() {
     let stage = Stage::new();
     let messages: Vec<Outgoing> = (0..12).map(|n| stage.outgoing(n)).collect();
-    stage.function.queue.ledger.fail_next("send", 1);
+    stage.function.answers.queue.ledger.fail_next("send", 1);
     let frame = ClientFrame::render_send(&messages, None);
     let ServerFrame::Accepted { ids, refused, .. } = stage.answer("send", &frame).await else { panic!("accepted") };
     assert_eq!((ids.len(), refused.len()), (2, 10), "the second call of two was taken");
     assert!(refused.iter().all(|refusal| refusal.code == Code::Unavailable));
-    assert_eq!(stage.function.queue.len(), 2);
+    assert_eq!(stage.function.answers.queue.len(), 2);
+}
+
+#[tokio::test]
+async fn a_send_to_a_group_is_one_read_and_one_record_however_many_are_in_it() {
+    let stage = Stage::new();
+    let user = |name: &str| -> UserId { name.parse().expect("a user") };
+    let member = |name: String| Member { user: user(&name), role: Role::Member, joined_at: stage.clock.now() };
+    let group = |id: &str, members: Vec<Member>| {
+        Group::new(id.parse().expect("a group"), "Team".to_owned().try_into().expect("a name"), 1, members)
+    };
+    let groups = &stage.function.answers.groups;
+    groups.insert(group("crowd", (0..1_023).map(|n| format!("u{n}")).chain(["bob".into()]).map(member).collect()));
+    groups.insert(group("others", vec![member("carol".to_owned())]));
+    let to = |n, group: &str| Outgoing { to: Recipient::Group(group.parse().expect("a group")), ..stage.outgoing(n) };
+    let messages = [to(1, "crowd"), to(2, "others"), to(3, "nowhere"), to(4, "crowd"), stage.outgoing(5)];
+    let answer = stage.answer("send", &ClientFrame::render_send(&messages, None)).await;
+    let ServerFrame::Accepted { ids, refused, .. } = answer else { panic!("accepted") };
+    assert_eq!(ids, [messages[0].id, messages[3].id, messages[4].id]);
+    assert_eq!(
+        refused.iter().map(|one| (one.index, one.code)).collect::<Vec<_>>(),
+        [(1, Code::NotAMember), (2, Code::NotAMember)]
+    );
+    assert_eq!(groups.ledger.take().into_iter().collect::<Vec<_>>(), [("group", 3)], "each group once");
+    assert_eq!(stage.function.answers.queue.ledger.take().into_iter().collect::<Vec<_>>(), [("send", 1)]);
+    let jobs = stage.function.answers.queue.jobs();
+    let [Job::Fanout(first), Job::Fanout(_), Job::Deliver(_)] = &jobs[..] else { panic!("{} jobs", jobs.len()) };
+    assert_eq!(first.members.len(), 1_023);
+    assert!(!first.members.contains(&user("bob")), "nobody gets what they wrote");
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_be_read_refuses_its_messages_alone() {
+    let stage = Stage::new();
+    stage.function.answers.groups.ledger.fail_next("group", 1);
+    let to = Recipient::Group("team".parse().expect("a group"));
+    let messages = [Outgoing { to, ..stage.outgoing(1) }, stage.outgoing(2)];
+    let answer = stage.answer("send", &ClientFrame::render_send(&messages, None)).await;
+    let ServerFrame::Accepted { ids, refused, .. } = answer else { panic!("accepted") };
+    assert_eq!((ids, refused[0].code), (vec![messages[1].id], Code::Unavailable));
 }
 
 #[tokio::test]
@@ -122,9 +167,9 @@ async fn an_ack_of_25_refs_is_one_call_and_no_answer() {
     let mut refs: Vec<_> = rows.iter().map(|row| row.key().reference()).collect();
     refs.push(refs[0].clone());
     assert_eq!(stage.route("ack", &ClientFrame::render_ack(&refs)).await, json!({"statusCode": 200}));
-    assert_eq!(stage.function.inbox.ledger.take().into_iter().collect::<Vec<_>>(), [("delete", 1)]);
+    assert_eq!(stage.function.answers.inbox.ledger.take().into_iter().collect::<Vec<_>>(), [("delete", 1)]);
     assert_eq!(stage.function.connections.ledger.calls("post"), 0);
-    assert!(stage.function.inbox.rows().is_empty());
+    assert!(stage.function.answers.inbox.rows().is_empty());
 }
 
 #[tokio::test]
@@ -133,7 +178,11 @@ async fn a_device_acks_only_its_own_inbox() {
     let tablet = stage.put(Holder::Device("tablet".parse().expect("a device")), 1).await;
     let ack = ClientFrame::render_ack(&[tablet.key().reference()]);
     assert_eq!(stage.route("ack", &ack).await, json!({"statusCode": 200}));
-    assert_eq!(stage.function.inbox.rows(), [tablet], "a well-formed ref that is not in one's inbox deletes nothing");
+    assert_eq!(
+        stage.function.answers.inbox.rows(),
+        [tablet],
+        "a well-formed ref that is not in one's inbox deletes nothing"
+    );
     assert!(stage.function.connections.take_frames("c1").is_empty());
 }
 
@@ -146,8 +195,8 @@ async fn a_bad_ack_is_answered_by_a_post_and_its_good_refs_count() {
     let frames = stage.function.connections.take_frames("c1");
     assert_eq!(frames.iter().map(code_of).collect::<Vec<_>>(), [Some(Code::InvalidRef)]);
     assert!(matches!(&frames[0], ServerFrame::Error { nonce: Some(nonce), .. } if nonce.as_str() == "n"));
-    assert!(stage.function.inbox.rows().is_empty());
-    stage.function.inbox.ledger.fail_next("delete", 1);
+    assert!(stage.function.answers.inbox.rows().is_empty());
+    stage.function.answers.inbox.ledger.fail_next("delete", 1);
     stage.route("ack", &ClientFrame::render_ack(&[row.key().reference()])).await;
     let frames = stage.function.connections.take_frames("c1");
     assert_eq!(frames.iter().map(code_of).collect::<Vec<_>>(), [Some(Code::Unavailable)]);
@@ -171,7 +220,7 @@ async fn a_sync_pages_through_both_shelves() {
         }
     }
     assert_eq!(seen, (0..5).map(|n| stage.clock.message_id(n)).collect::<Vec<_>>());
-    stage.function.inbox.ledger.fail_next("page", 1);
+    stage.function.answers.inbox.ledger.fail_next("page", 1);
     let answer = stage.answer("sync", &ClientFrame::render_sync(None, None, None)).await;
     assert_eq!(code_of(&answer), Some(Code::Unavailable));
 }

@@ -11,14 +11,14 @@ use std::time::Duration;
 use client::{Client, Event, Options, TokenSource};
 use fastrand::Rng;
 use local::SigningKey;
-use protocol::{Body, MessageId, Recipient, UserId};
+use protocol::{Body, MessageId, Recipient, Sender, UserId};
 use tokio::time::{Instant, sleep_until};
 
 use crate::server::Server;
 use crate::{Cli, Outcome};
 
 /// A message is known by its sender and the sender's id for it.
-type Name = (UserId, MessageId);
+type Name = (Sender, MessageId);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -155,7 +155,7 @@ impl Device {
         let to = self.users[self.rng.usize(0..self.users.len())].clone();
         // A full outbox takes nothing: then nothing was written.
         if let Ok(id) = client.send(Recipient::User(to.clone()), Body::text("hello")) {
-            self.crowd.counts().written.insert((self.user.clone(), id), (to, false));
+            self.crowd.counts().written.insert((self.user.clone().into(), id), (to, false));
         }
     }
 
@@ -170,7 +170,7 @@ impl Device {
                 }
             }
             Event::Accepted { id, .. } => {
-                if let Some((_, accepted)) = counts.written.get_mut(&(self.user.clone(), *id)) {
+                if let Some((_, accepted)) = counts.written.get_mut(&(self.user.clone().into(), *id)) {
                     *accepted = true;
                 }
             }

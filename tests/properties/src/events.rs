@@ -4,7 +4,11 @@ use connect::token;
 use delivery::{Address, Connection};
 use lambda::HandlerError;
 use lambda::batch::records;
+use lambda::http::request;
 use lambda::websocket::{CONTEXT_USER, inbound};
+use protocol::http::{ENDPOINTS, MAX_BODY_BYTES};
+use protocol::limits::{MAX_GROUPS_PER_PAGE, MAX_REFS_PER_ACK, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use protocol::{BadRequest, Call, Code, HttpRequest, UserId};
 use serde_json::{Value, json};
 use testkit::events;
 
@@ -39,6 +43,66 @@ pub fn websocket_event_seeds() -> Vec<String> {
     connect["multiValueQueryStringParameters"] = json!({"device": ["phone"]});
     let message = events::websocket("ack", &address, &connection, Some(&frame));
     vec![connect.to_string(), message.to_string()]
+}
+
+/// Any event of the HTTP API is somebody's, as the token said, and asks for something in order, or is refused without quoting it.
+pub fn http_event(data: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
+    match request(event.clone()) {
+        Ok(request) => {
+            let claims = &event["requestContext"]["authorizer"]["jwt"]["claims"];
+            assert!(claims.is_object(), "nobody is let in without the authorizer's word");
+            assert!(request.user.as_ref().is_none_or(|user| Some(user.as_str()) == claims["sub"].as_str()));
+            check_request(&request.request());
+        }
+        Err(error) => assert_wrong_shape(&error),
+    }
+}
+
+fn check_request(request: &HttpRequest<'_>) {
+    let distinct = |users: &[UserId]| users.iter().enumerate().all(|(n, user)| !users[..n].contains(user));
+    match request.parse() {
+        Ok(Call::Send(_)) => assert!(request.body.len() <= MAX_BODY_BYTES),
+        Ok(Call::Sync { sync, .. }) => assert!((1..=MAX_SYNC_LIMIT).contains(&sync.limit)),
+        Ok(Call::Ack { ack, .. }) => assert!((1..=MAX_REFS_PER_ACK).contains(&(ack.refs.len() + ack.malformed))),
+        Ok(Call::ListGroups { limit, .. }) => assert!((1..=MAX_GROUPS_PER_PAGE).contains(&limit)),
+        Ok(Call::CreateGroup { users, .. } | Call::AddMembers { users, .. }) => {
+            assert!(users.len() <= MAX_USERS_PER_CHANGE && distinct(&users), "one transaction, each item once");
+        }
+        Ok(_) => {}
+        Err(BadRequest { code, detail, allow }) => {
+            assert_discreet(&detail);
+            assert_eq!(code == Code::MethodNotAllowed, !allow.is_empty());
+            assert!(!allow.contains(&request.method));
+            assert!(code != Code::NotFound || !ENDPOINTS.iter().any(|endpoint| endpoint.path == request.path));
+        }
+    }
+}
+
+/// Valid events of the HTTP API.
+pub fn http_event_seeds() -> Vec<String> {
+    let event = |method: &str, path: &str, query: &str, body: &str| {
+        let context = json!({
+            "authorizer": {"jwt": {"claims": {"sub": "bob", "iss": MARK, "exp": "1800000000"}, "scopes": null}},
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
+        });
+        let mut event = json!({"version": "2.0", "rawPath": path, "rawQueryString": query, "requestContext": context});
+        event["headers"] = json!({"authorization": format!("Bearer {MARK}")});
+        event["body"] = body.into();
+        event.to_string()
+    };
+    let message = format!(r#"{{"messages":[{{"id":"{ID}","to":{{"group":"team"}},"body":"{MARK}"}}]}}"#);
+    vec![
+        event("POST", "/v1/messages", "", &message),
+        event("GET", "/v1/messages", &format!("device=phone&after={ID}~{MARK}&limit=7"), ""),
+        event("POST", "/v1/acks", "", &format!(r#"{{"device":"phone","refs":["{ID}~{MARK}"]}}"#)),
+        event("GET", "/v1/groups", &format!("after={MARK}&limit=7"), ""),
+        event("PUT", "/v1/groups/team", "", &format!(r#"{{"name":"{MARK}","users":["{MARK}","carol"]}}"#)),
+        event("PATCH", &format!("/v1/groups/{MARK}"), "", &format!(r#"{{"name":"{MARK}"}}"#)),
+        event("POST", "/v1/groups/team/members", "", &format!(r#"{{"users":["{MARK}"]}}"#)),
+        event("PUT", &format!("/v1/groups/a%7Cb/members/{MARK}"), "", r#"{"role":"admin"}"#),
+        event("DELETE", "/v1/groups/team/members/bob", "", ""),
+    ]
 }
 
 /// Any authorizer event is read, or refused without quoting it. A policy never reaches beyond the stage that was asked for.

@@ -1,5 +1,6 @@
 //! Frames: what clients may say, what the server may say to them, and how envelopes share frames. Sockets are not here.
 
+use delivery::accept::{Audience, addressed};
 use delivery::{Job, accept};
 use protocol::limits::{
     MAX_EXPIRES_IN_SECS, MAX_MESSAGES_PER_SEND, MAX_NONCE_CHARS, MAX_REFS_PER_ACK, MAX_SERVER_FRAME_BYTES,
@@ -7,7 +8,7 @@ use protocol::limits::{
 };
 use protocol::packing::{frame_bytes, pack_page};
 use protocol::{
-    Ack, Body, ClientFrame, Code, Delivery, Kind, MessageId, Nonce, Outgoing, Recipient, Ref, Rejected, Send,
+    Ack, Body, ClientFrame, Code, Delivery, Kind, MessageId, Nonce, Outgoing, Recipient, Ref, Rejected, Send, Sender,
     ServerFrame, Shelf, Timestamp, UserId, pack,
 };
 use serde_json::value::RawValue;
@@ -57,13 +58,19 @@ fn check_send(send: Send) {
         assert_eq!(again, Ok(ClientFrame::Send(expected)));
     }
     let messages = send.messages.len();
-    let acceptance = accept(send, &known::<UserId>("alice"), NOW);
+    let members = vec![known::<UserId>("alice"), known("bob")];
+    let audiences = addressed(&send).into_iter().map(|group| (group, Audience::Members(members.clone()))).collect();
+    let acceptance = accept(send, &known::<UserId>("alice"), &audiences, NOW);
     for scheduled in &acceptance.jobs {
-        let Job::Deliver(deliver) = &scheduled.job else { panic!("a send made another job") };
+        let envelope = match &scheduled.job {
+            Job::Deliver(deliver) => &deliver.envelope,
+            Job::Fanout(fanout) => &fanout.envelope,
+            _ => panic!("a send made another job"),
+        };
         let record = scheduled.job.encode();
         assert!(record.chars().all(is_allowed_in_a_record), "SQS would refuse this record: {record:?}");
         assert_eq!(Job::decode(&record).expect("a record is read as it was written"), scheduled.job);
-        assert!(frame_bytes(&deliver.envelope.delivery(Shelf::Unclaimed, 0)) <= MAX_SERVER_FRAME_BYTES);
+        assert!(frame_bytes(&envelope.delivery(Shelf::Unclaimed, 0)) <= MAX_SERVER_FRAME_BYTES);
     }
     let taken = vec![true; acceptance.jobs.len()];
     let answer = acceptance.answer(taken);
@@ -225,7 +232,7 @@ pub fn packing(data: &[u8]) {
 
 fn delivery(n: usize, text: &str) -> Delivery {
     let id: MessageId = known(&format!("0198a5c0-7c00-7abc-8def-{n:012x}"));
-    let from: UserId = known("alice");
+    let from: Sender = known("alice");
     Delivery {
         reference: Ref {
             id,

@@ -39,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "identifiers", check: names::identifiers, seeds: names::identifier_seeds },
     Target { name: "references", check: names::references, seeds: names::reference_seeds },
     Target { name: "websocket_event", check: events::websocket_event, seeds: events::websocket_event_seeds },
+    Target { name: "http_event", check: events::http_event, seeds: events::http_event_seeds },
     Target { name: "authorizer_event", check: events::authorizer_event, seeds: events::authorizer_event_seeds },
     Target { name: "sqs_event", check: events::sqs_event, seeds: events::sqs_event_seeds },
     Target { name: "job", check: records::job, seeds: records::job_seeds },

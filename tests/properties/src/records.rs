@@ -1,6 +1,6 @@
 //! The bodies of records in the queues: jobs and hand-overs. What is done for one is not here.
 
-use delivery::{Await, Deliver, Drain, Envelope, HandOver, Holder, Job, Pending, Reason};
+use delivery::{Announce, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job, Pending, Reason};
 use protocol::{Body, Kind, Recipient, Ref, Timestamp};
 
 use crate::{ID, MARK, NOW, assert_discreet, known};
@@ -37,7 +37,9 @@ pub fn job_seeds() -> Vec<String> {
     let drain =
         Drain { user: known("bob"), device: known("phone"), connection: "c1=".into(), after: Some(reference.clone()) };
     [
-        Job::Deliver(Deliver { envelope, recipient: known("bob"), ephemeral: true }),
+        Job::Deliver(Deliver { envelope: envelope.clone(), recipient: known("bob"), ephemeral: true }),
+        Job::Fanout(Fanout { envelope, members: vec![known("bob"), known("carol")], ephemeral: false }),
+        Job::Announce(Announce { group: known("team"), id: reference.id }),
         Job::Await(Await { pending: vec![pending.clone(), pending] }),
         Job::Drain(drain),
     ]

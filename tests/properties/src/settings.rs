@@ -59,6 +59,7 @@ pub fn settings(data: &[u8]) {
     };
     check(connect::Settings::read(reader()));
     check(route::Settings::read(reader()));
+    check(http::Settings::read(reader()));
     if let Some(settings) = check(deliver::Settings::read(reader())) {
         assert!(settings.waits.attempts() >= 1);
     }
@@ -77,7 +78,7 @@ fn check<T>(read: Result<T, InvalidSettings>) -> Option<T> {
     .ok()
 }
 
-/// Everything that the four functions read, and half of it.
+/// Everything that the five functions read, and half of it.
 pub fn settings_seeds() -> Vec<String> {
     let all = [
         ("JWKS_URL", "https://issuer/jwks.json"),

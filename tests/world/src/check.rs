@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use delivery::{Address, Holder, Key, Row};
-use protocol::{DeviceId, UserId};
+use protocol::{DeviceId, MessageId, Sender, UserId};
 
 use crate::facts::{Facts, Name, Sent};
 use crate::lock;
@@ -18,6 +18,7 @@ pub(crate) fn check(world: &World, present: &BTreeSet<Address>) -> Vec<String> {
     for (name, sent) in &facts.messages {
         wrong.extend(end.message(name, sent));
     }
+    wrong.extend(end.changes());
     for row in &rows {
         wrong.extend(end.row(row));
     }
@@ -69,17 +70,21 @@ impl End<'_> {
         if *expires_at <= self.world.now() {
             return Vec::new();
         }
-        let of = &sent.to;
-        if owed.is_empty() {
-            let devices = self.facts.devices.get(of).into_iter().flatten();
-            let shown = devices.into_iter().any(|device| self.has_shown(of, device, name));
-            return if shown || self.lies(of, None, name) { Vec::new() } else { vec![said("is lost")] };
+        owed.iter().flat_map(|(user, devices)| self.owed(name, user, devices)).map(|lost| said(&lost)).collect()
+    }
+
+    /// Where a message is lost that is owed to these devices of a user, or to any if there was none.
+    fn owed(&self, name: &Name, user: &UserId, devices: &BTreeSet<DeviceId>) -> Vec<String> {
+        if devices.is_empty() {
+            let known = self.facts.devices.get(user).into_iter().flatten();
+            let shown = known.into_iter().any(|device| self.has_shown(user, device, name));
+            return if shown || self.lies(user, None, name) { Vec::new() } else { vec![format!("is lost to {user}")] };
         }
-        let lost = owed.iter().filter(|device| {
+        let lost = devices.iter().filter(|device| {
             let holder = Holder::Device((*device).clone());
-            !self.has_shown(of, device, name) && !self.lies(of, Some(&holder), name)
+            !self.has_shown(user, device, name) && !self.lies(user, Some(&holder), name)
         });
-        lost.map(|device| said(&format!("is lost to {of}/{device}"))).collect()
+        lost.map(|device| format!("is lost to {user}/{device}")).collect()
     }
 
     /// What still lies there is owed to somebody who is away and has been told.
@@ -111,6 +116,24 @@ impl End<'_> {
             woken.0 == key.user && woken.2 == key.id && serves(&holder, &key.holder)
         }) {
             wrong.push(said("is pending and woke nobody"));
+        }
+        wrong
+    }
+
+    /// Every change was told to whom it removed and to everybody who has been in the group ever since.
+    fn changes(&self) -> Vec<String> {
+        let changes = &self.facts.changes;
+        let told = |id: MessageId| self.facts.messages.get(&(Sender::System, id))?.enqueued.as_ref();
+        let mut wrong = Vec::new();
+        for (place, change) in changes.iter().enumerate() {
+            let Some((_, owed)) = told(change.id) else {
+                wrong.push(format!("nobody was told of the change {}", change.id));
+                continue;
+            };
+            let left = |user: &UserId| changes[place + 1..].iter().any(|later| later.removed.contains(user));
+            let stayed = change.members.iter().filter(|user| !left(user));
+            let untold = stayed.chain(&change.removed).filter(|user| !owed.contains_key(*user));
+            wrong.extend(untold.map(|user| format!("{user} was not told of the change {}", change.id)));
         }
         wrong
     }

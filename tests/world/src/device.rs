@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{Address, ConnectionId};
-use protocol::{Code, Delivery, MessageId, Ref, ServerFrame, UserId};
+use protocol::{Code, Delivery, MessageId, Recipient, Ref, ServerFrame};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
@@ -37,7 +37,7 @@ const BACKOFF: std::ops::Range<u64> = 1_000..30_000;
 pub(crate) struct Planned {
     pub(crate) at: Duration,
     pub(crate) id: MessageId,
-    pub(crate) to: UserId,
+    pub(crate) to: Recipient,
     pub(crate) ephemeral: bool,
     pub(crate) expires_in: Option<u64>,
 }
@@ -226,9 +226,9 @@ impl DeviceTask {
     fn send(&mut self, session: &mut Session, now: Duration) {
         while let Some(planned) = self.planned.pop_front_if(|planned| planned.at <= now) {
             let (from, body) = (self.habits.address.user.clone(), json!(planned.id.to_string()));
-            let name = (from, planned.id);
+            let name = (from.into(), planned.id);
             lock(&self.world.facts).sent(name, planned.to.clone(), body.to_string(), planned.ephemeral);
-            let mut message = json!({"id": planned.id, "to": {"user": planned.to}, "body": body});
+            let mut message = json!({"id": planned.id, "to": planned.to, "body": body});
             if planned.ephemeral {
                 message["ephemeral"] = true.into();
             }
@@ -259,7 +259,14 @@ impl DeviceTask {
                     self.unanswered.remove(&id);
                 }
                 for refusal in refused.iter().filter(|refusal| refusal.code != Code::Unavailable) {
-                    self.world.violate(|| format!("a good message was refused: {refusal:?}"));
+                    let id = refusal.id.as_deref().and_then(|id| id.parse::<MessageId>().ok());
+                    let sent = id.and_then(|id| self.unanswered.remove(&id));
+                    // Who was removed from the group meanwhile may not write to it any more.
+                    let is_removed = refusal.code == Code::NotAMember
+                        && sent.is_none_or(|(message, _)| message["to"]["group"].is_string());
+                    if !is_removed {
+                        self.world.violate(|| format!("a good message was refused: {refusal:?}"));
+                    }
                 }
             }
             Some(ServerFrame::Messages { messages, more, .. }) => {

@@ -4,22 +4,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use delivery::{Address, Device, Envelope, Key, Wake};
-use protocol::{Delivery, DeviceId, MessageId, Recipient, Timestamp, UserId};
+use protocol::{Delivery, DeviceId, MessageId, Recipient, Sender, Timestamp, UserId};
 
 /// A message is known by its sender and the sender's id for it.
-pub(crate) type Name = (UserId, MessageId);
+pub(crate) type Name = (Sender, MessageId);
 
 /// What is known about a message.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) to: UserId,
+    pub(crate) to: Recipient,
     pub(crate) body: String,
     pub(crate) ephemeral: bool,
     /// Whether the sender was told that it is accepted.
     pub(crate) accepted: bool,
-    /// Once a queue has it: when it expires, and the devices that its recipient had before.
-    pub(crate) enqueued: Option<(Timestamp, BTreeSet<DeviceId>)>,
+    /// Once a queue has it: when it expires, and the devices that each recipient had before.
+    pub(crate) enqueued: Option<(Timestamp, Owed)>,
+    /// Whom a resend reached beside those: who had come into the group by then.
+    pub(crate) reached: BTreeSet<UserId>,
 }
+
+impl Sent {
+    fn new(to: Recipient, body: String, ephemeral: bool) -> Self {
+        Self { to, body, ephemeral, accepted: false, enqueued: None, reached: BTreeSet::new() }
+    }
+}
+
+/// A change of the group that was made.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    pub(crate) id: MessageId,
+    pub(crate) members: Vec<UserId>,
+    pub(crate) removed: Vec<UserId>,
+}
+
+/// The devices of each recipient that are owed a message.
+pub(crate) type Owed = BTreeMap<UserId, BTreeSet<DeviceId>>;
 
 /// What happened.
 #[derive(Debug, Default)]
@@ -35,6 +54,8 @@ pub(crate) struct Facts {
     pub(crate) poison: BTreeSet<String>,
     /// What was done that must never be.
     pub(crate) violations: Vec<String>,
+    /// Every change of the group that was made, in order.
+    pub(crate) changes: Vec<Changed>,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
     /// When each envelope was last put.
     puts: BTreeMap<Key, Timestamp>,
@@ -42,25 +63,31 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// A client is about to send this.
-    pub(crate) fn sent(&mut self, name: Name, to: UserId, body: String, ephemeral: bool) {
-        self.messages.insert(name, Sent { to, body, ephemeral, accepted: false, enqueued: None });
+    pub(crate) fn sent(&mut self, name: Name, to: Recipient, body: String, ephemeral: bool) {
+        self.messages.insert(name, Sent::new(to, body, ephemeral));
     }
 
     /// The sender has read that these are accepted.
     pub(crate) fn accepted(&mut self, from: &UserId, ids: &[MessageId]) {
         for id in ids {
-            if let Some(sent) = self.messages.get_mut(&(from.clone(), *id)) {
+            if let Some(sent) = self.messages.get_mut(&(from.clone().into(), *id)) {
                 sent.accepted = true;
             }
         }
     }
 
     /// The queue is about to have a message. Who is registered by now is owed it.
-    pub(crate) fn enqueued(&mut self, envelope: &Envelope, recipient: &UserId, ephemeral: bool) {
-        let owed = self.devices.get(recipient).cloned().unwrap_or_default();
-        let sent = self.messages.get_mut(&(envelope.from.clone(), envelope.id)).filter(|_| !ephemeral);
-        if let Some(sent) = sent {
+    pub(crate) fn enqueued(&mut self, envelope: &Envelope, recipients: &[UserId]) {
+        let devices = |user: &UserId| self.devices.get(user).cloned().unwrap_or_default();
+        let owed = recipients.iter().map(|user| (user.clone(), devices(user))).collect();
+        let name = (envelope.from.clone(), envelope.id);
+        if envelope.from == Sender::System {
+            let sent = || Sent::new(envelope.to.clone(), envelope.body.as_json().to_owned(), false);
+            self.messages.entry(name.clone()).or_insert_with(sent);
+        }
+        if let Some(sent) = self.messages.get_mut(&name) {
             sent.enqueued.get_or_insert((envelope.expires_at, owed));
+            sent.reached.extend(recipients.iter().cloned());
         }
     }
 
@@ -82,8 +109,8 @@ impl Facts {
         let Some(sent) = self.messages.get(&name) else {
             return Err(format!("{address:?} received what nobody sent: {}", delivery.reference));
         };
-        if sent.to != address.user || delivery.to != Recipient::User(sent.to.clone()) {
-            return Err(format!("{address:?} received what was sent to {}: {}", sent.to, delivery.reference));
+        if !sent.reached.contains(&address.user) || delivery.to != sent.to {
+            return Err(format!("{address:?} received what was sent to {:?}: {}", sent.to, delivery.reference));
         }
         if delivery.body.as_json() != sent.body {
             return Err(format!("{address:?} received another body: {}", delivery.reference));

@@ -46,6 +46,8 @@ pub enum Fault {
     Reconnect,
     /// All clients leave and come back at once.
     Storm,
+    /// Members of the group change it.
+    Regroup,
     /// Records that nobody can read.
     Poison,
     /// Expired rows stay for hours, instead of being deleted when they expire.
@@ -90,7 +92,7 @@ impl Fault {
             Self::Slow => 0.2,
             Self::LostDisconnect | Self::LateDisconnect | Self::DoubleAck | Self::Resend => 0.3,
             Self::Outage | Self::LateAck | Self::Absence | Self::Reconnect | Self::LateTtl => 0.7,
-            Self::Storm | Self::Poison => 1.0,
+            Self::Storm | Self::Regroup | Self::Poison => 1.0,
         }
     }
 }

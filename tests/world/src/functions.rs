@@ -1,4 +1,4 @@
-//! The four handlers, and what one invocation of them is: it is answered, fails, times out, or is killed between two awaits. What is
+//! The five handlers, and what one invocation of them is: it is answered, fails, times out, or is killed between two awaits. What is
 //! done with the answer is its caller's business.
 
 use std::fmt;
@@ -10,9 +10,10 @@ use std::time::Duration;
 use connect::{Authorizer, Connect};
 use deliver::Deliver;
 use delivery::Waits;
+use http::Http;
 use lambda::HandlerError;
 use notify::Notify;
-use route::Route;
+use route::{Answers, Route};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -29,13 +30,14 @@ const WAKE_INTERVAL: Duration = Duration::from_secs(30);
 /// The receive on which an Await gives up: Deliver makes the first attempt, and each receive before this one makes another.
 pub(crate) const AWAIT_RECEIVES: u32 = 4;
 
-/// One of the four.
+/// One of the five.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Function {
     Connect,
     Route,
     Deliver,
     Notify,
+    Http,
 }
 
 /// What is known about an invocation while it runs.
@@ -87,9 +89,10 @@ pub(crate) struct Ended {
 
 pub(crate) struct Functions {
     connect: Connect<Port, Port, Port>,
-    route: Route<Port, Port, Port>,
-    deliver: Deliver<Port, Port, Port, Port, Port>,
+    route: Route<Port, Port, Port, Port>,
+    deliver: Deliver<Port, Port, Port, Port, Port, Port>,
     notify: Notify<Port, Port, Port, Port>,
+    http: Http<Port, Port, Port>,
     world: Arc<World>,
     count: AtomicU32,
 }
@@ -97,12 +100,15 @@ pub(crate) struct Functions {
 impl Functions {
     pub(crate) fn new(world: &Arc<World>, authorizer: Authorizer) -> Self {
         let port = || Port(Arc::clone(world));
+        let answers = || Answers { inbox: port(), groups: port(), queue: port() };
         Self {
             connect: Connect { authorizer, directory: port(), queue: port(), connections: port() },
-            route: Route { inbox: port(), queue: port(), connections: port() },
+            route: Route { answers: answers(), connections: port() },
+            http: Http { answers: answers() },
             deliver: Deliver {
                 inbox: port(),
                 directory: port(),
+                groups: port(),
                 queue: port(),
                 connections: port(),
                 offline: port(),
@@ -137,6 +143,7 @@ impl Functions {
                 Function::Route => self.limited(self.route.handle(event, invocation)).await,
                 Function::Deliver => self.limited(self.deliver.handle(event, invocation)).await,
                 Function::Notify => self.limited(self.notify.handle(event, invocation)).await,
+                Function::Http => self.limited(self.http.handle(event, invocation)).await,
             }
         };
         let answer = CONTEXT.scope(context, run).await;

@@ -1,4 +1,4 @@
-//! A simulated world: the four real handlers, driven by event JSON, on simulated queues, tables, topic, gateway and devices, under a virtual
+//! A simulated world: the five real handlers, driven by event JSON, on simulated queues, tables, topic, gateway and devices, under a virtual
 //! clock and one seeded source of randomness. Everything that can go wrong does, at rates that the seed draws; afterwards it is
 //! checked that nothing was lost.
 //!
@@ -15,6 +15,7 @@
 //! | `queue`, `gateway` | SQS with its event source mapping; API Gateway |
 //! | `functions` | one invocation: killed, timed out or answered |
 //! | `device` | a client: what it sends, when it is there, how it acks |
+//! | `steward` | who changes the group |
 //! | `facts`, `check` | what happened, and what must be true of it |
 //! | `run`, `shrink` | one seed from beginning to end; the smallest run that still fails |
 
@@ -30,6 +31,7 @@ mod ports;
 mod queue;
 pub mod run;
 pub mod shrink;
+mod steward;
 mod world;
 
 pub use fault::Fault;

@@ -54,6 +54,10 @@ pub enum Mutation {
     PoisonIsKept,
     /// An ephemeral message is stored.
     EphemeralIsStored,
+    /// `http` queues the news of a change after the change.
+    AnnounceAfterChange,
+    /// A message to a group goes to all members but one.
+    FanoutForgetsLast,
     /// A message also goes to whoever wrote it.
     WrongRecipient,
 }

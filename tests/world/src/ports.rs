@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{
-    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, HandOver, Holder, Inbox, Job, Key,
-    Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row, Scheduled, Wake,
-    WakeState,
+    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, Group, GroupPage, Groups, HandOver,
+    Holder, Inbox, Job, Key, Lookup, News, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt,
+    Registration, Row, Scheduled, Transition, Wake, WakeState,
 };
-use protocol::{DeviceId, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, GroupId, MessageId, Ref, ServerFrame, Timestamp, UserId};
 
+use crate::facts::Changed;
 use crate::fault::{Fault, Service};
 use crate::functions::{AWAIT_RECEIVES, Function, context};
 use crate::lock;
@@ -233,6 +234,28 @@ impl Directory for Port {
         world.answer("unregister").await
     }
 
+    async fn enrol(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "enrol").await?;
+        world.directory.enrol(address, now).await?;
+        lock(&world.facts).registered(address);
+        world.answer("enrol").await
+    }
+
+    async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "note that a device was seen").await?;
+        world.directory.seen(address, now).await?;
+        world.answer("note that a device was seen").await
+    }
+
+    async fn forget(&self, address: &Address) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "forget a device").await?;
+        world.directory.forget(address).await?;
+        world.answer("forget a device").await
+    }
+
     async fn devices(&self, user: &UserId, now: Timestamp) -> Result<Vec<Device>, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "look").await?;
@@ -278,6 +301,45 @@ impl Directory for Port {
     }
 }
 
+impl Groups for Port {
+    async fn group(&self, id: &GroupId) -> Result<Option<Group>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read a group").await?;
+        let group = world.groups.group(id).await?;
+        world.answer("read a group").await?;
+        Ok(group)
+    }
+
+    async fn change(&self, transition: &Transition, id: MessageId) -> Result<bool, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "change a group").await?;
+        let changed = world.groups.change(transition, id).await?;
+        if changed {
+            let members = transition.after.members.iter().map(|member| member.user.clone()).collect();
+            lock(&world.facts).changes.push(Changed { id, members, removed: transition.removed.clone() });
+        }
+        world.tell(|| format!("changes {} from {:?}: {changed}", transition.after.id, transition.before));
+        world.answer("change a group").await?;
+        Ok(changed)
+    }
+
+    async fn news(&self, group: &GroupId, id: MessageId) -> Result<Option<News>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read the news of a group").await?;
+        let news = world.groups.news(group, id).await?;
+        world.answer("read the news of a group").await?;
+        Ok(news)
+    }
+
+    async fn groups_of(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Result<GroupPage, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read the groups of a user").await?;
+        let page = world.groups.groups_of(user, after, limit).await?;
+        world.answer("read the groups of a user").await?;
+        Ok(page)
+    }
+}
+
 impl Queue for Port {
     async fn send(&self, jobs: &[Scheduled]) -> Vec<Result<(), Failure>> {
         let world = &self.0;
@@ -290,7 +352,9 @@ impl Queue for Port {
             let mut taken = Vec::with_capacity(batch.len());
             for scheduled in batch {
                 let refused = batch.len() > 1 && world.strikes(Fault::Throttle);
-                if !refused {
+                if world.mutated(Mutation::AnnounceAfterChange) && matches!(scheduled.job, Job::Announce(_)) {
+                    self.enqueue_later(scheduled);
+                } else if !refused {
                     self.enqueue(scheduled);
                 }
                 taken.push(if refused { Err(failure("send", "failed entry")) } else { Ok(()) });
@@ -347,16 +411,34 @@ impl Queue for Port {
 }
 
 impl Port {
+    /// It is sent after whatever comes next, unless the function is gone by then.
+    fn enqueue_later(&self, scheduled: &Scheduled) {
+        let (port, scheduled) = (self.clone(), scheduled.clone());
+        let doomed = self.0.strikes(Fault::Kill) || self.0.strikes(Fault::Throttle);
+        tokio::spawn(async move {
+            port.0.pause(100..3_000).await;
+            if !doomed {
+                port.enqueue(&scheduled);
+            }
+        });
+    }
+
     fn enqueue(&self, scheduled: &Scheduled) {
         let world = &self.0;
         let mut scheduled = scheduled.clone();
         if let Job::Deliver(job) = &mut scheduled.job {
-            lock(&world.facts).enqueued(&job.envelope, &job.recipient, job.ephemeral);
+            lock(&world.facts).enqueued(&job.envelope, std::slice::from_ref(&job.recipient));
             if world.mutated(Mutation::EphemeralIsStored) {
                 job.ephemeral = false;
             }
             if world.mutated(Mutation::WrongRecipient) {
-                job.recipient = job.envelope.from.clone();
+                job.recipient = job.envelope.from.user().cloned().unwrap_or_else(|| job.recipient.clone());
+            }
+        }
+        if let Job::Fanout(job) = &mut scheduled.job {
+            lock(&world.facts).enqueued(&job.envelope, &job.members);
+            if world.mutated(Mutation::FanoutForgetsLast) && job.members.len() > 1 {
+                job.members.pop();
             }
         }
         world.tell(|| format!("sends, delayed by {} s: {}", scheduled.delay.as_secs(), scheduled.job.encode()));

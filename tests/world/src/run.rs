@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connect::{Authorizer, TokenRules};
-use delivery::Address;
+use delivery::group::Role;
+use delivery::job::MAX_FANOUT;
+use delivery::{Address, Group, Member};
 use fastrand::Rng;
-use protocol::UserId;
 use protocol::limits::CONNECTION_LIFETIME;
+use protocol::{GroupId, Recipient, UserId};
 use testkit::clock::message_id;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
@@ -21,6 +23,7 @@ use crate::gateway::Sockets;
 use crate::lock;
 use crate::plan::{ACTIVE, Plan, QUIET_LIMIT};
 use crate::queue::SimQueue;
+use crate::steward;
 use crate::world::World;
 
 /// What one run came to.
@@ -86,6 +89,9 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
     let mut rng = Rng::with_seed(plan.seed ^ 0x5eed);
     let habits = draw_devices(&mut rng, world);
     let mut planned = draw_messages(&mut rng, plan, world, &habits);
+    let (steered, steering) = shared();
+    let users = habits.iter().map(|one| one.address.user.clone()).collect();
+    tokio::spawn(steward::serve(steered, steering, crew_id(), users));
     let present: BTreeSet<Address> = habits.iter().filter(|one| one.stays).map(|one| one.address.clone()).collect();
     for (index, habits) in habits.into_iter().enumerate() {
         let task = DeviceTask::new(world, functions, habits, std::mem::take(&mut planned[index]));
@@ -180,12 +186,30 @@ fn draw_devices(rng: &mut Rng, world: &World) -> Vec<Habits> {
     habits
 }
 
+fn crew_id() -> GroupId {
+    "crew".parse().expect("a group")
+}
+
+/// A group of most of the users; answers who is in it.
+fn draw_group(rng: &mut Rng, world: &World, users: &[UserId]) -> Vec<UserId> {
+    let mut crew: Vec<UserId> = users.iter().filter(|_| rng.f64() < 0.8).cloned().collect();
+    if rng.f64() < 0.05 {
+        // More than one record delivers to; few runs have it, since each of them costs a wake.
+        crew.extend((0..MAX_FANOUT).map(|n| format!("idle{n}").parse().expect("a user")));
+    }
+    let member = |user: &UserId| Member { user: user.clone(), role: Role::Admin, joined_at: world.now() };
+    let name = "Crew".to_owned().try_into().expect("a name");
+    world.groups.insert(Group::new(crew_id(), name, 1, crew.iter().map(member).collect()));
+    crew
+}
+
 /// What each of the devices will send.
 fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -> Vec<Vec<Planned>> {
     let mut users: Vec<UserId> = habits.iter().map(|one| one.address.user.clone()).collect();
     // Somebody who never comes.
     users.push("nobody".parse().expect("a user"));
     users.dedup();
+    let crew = draw_group(rng, world, &users);
     let mut planned: Vec<Vec<Planned>> = habits.iter().map(|_| Vec::new()).collect();
     let began = world.now();
     // Half of the bursts meet a storm, if there is one: then devices come while messages do.
@@ -206,7 +230,10 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
         planned[sender].push(Planned {
             at,
             id: message_id(began.plus(at), number as u64),
-            to: users[rng.usize(0..users.len())].clone(),
+            to: match rng.f64() < 0.2 && crew.contains(&habits[sender].address.user) {
+                true => Recipient::Group(crew_id()),
+                false => Recipient::User(users[rng.usize(0..users.len())].clone()),
+            },
             ephemeral: rng.f64() < 0.1,
             expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use delivery::{Failure, Invocation};
 use fastrand::Rng;
 use protocol::{Timestamp, UserId};
-use testkit::{MemoryDirectory, MemoryInbox};
+use testkit::{MemoryDirectory, MemoryGroups, MemoryInbox};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -42,6 +42,7 @@ pub(crate) struct World {
     pub(crate) facts: Mutex<Facts>,
     pub(crate) inbox: MemoryInbox,
     pub(crate) directory: MemoryDirectory,
+    pub(crate) groups: MemoryGroups,
     pub(crate) deliveries: SimQueue,
     pub(crate) wakes: SimQueue,
     pub(crate) sockets: Sockets,
@@ -65,6 +66,7 @@ impl World {
             facts: Mutex::default(),
             inbox: MemoryInbox::default(),
             directory: MemoryDirectory::default(),
+            groups: MemoryGroups::default(),
             deliveries: SimQueue::new("delivery"),
             wakes: SimQueue::new("wake"),
             sockets: Sockets::default(),
@@ -95,6 +97,11 @@ impl World {
 
     pub(crate) fn draw(&self, range: std::ops::Range<u64>) -> u64 {
         lock(&self.rng).u64(range)
+    }
+
+    /// The place of one of `count`.
+    pub(crate) fn pick(&self, count: usize) -> usize {
+        lock(&self.rng).usize(0..count)
     }
 
     /// Whether a fault happens here and now; then the invocation that it happens in is no clean one any more.

@@ -21,12 +21,14 @@ const LAYERS: &[(&str, &[&str])] = &[
             "vartalap-connect",
             "vartalap-deliver",
             "vartalap-delivery",
+            "vartalap-http",
             "vartalap-lambda",
             "vartalap-notify",
             "vartalap-protocol",
             "vartalap-route",
         ],
     ),
+    ("vartalap-legacy", &["vartalap-protocol"]),
     ("vartalap-client", &["vartalap-protocol"]),
     ("vartalap-cli", &["vartalap-aws", "vartalap-client", "vartalap-delivery", "vartalap-local", "vartalap-protocol"]),
     (TESTKIT, &["vartalap-delivery", "vartalap-protocol"]),
@@ -35,8 +37,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// What a Lambda function may depend on, of our own. One function never knows another.
+/// What a Lambda function may depend on, of our own. One function never knows another, save [`ANSWERS_ALIKE`].
 const FUNCTION: &[&str] = &["vartalap-aws", "vartalap-delivery", "vartalap-lambda", "vartalap-protocol"];
+
+/// The function of the HTTP API has the library of the one of the socket: what both are asked, both answer alike.
+const ANSWERS_ALIKE: (&str, &str) = ("vartalap-http", "vartalap-route");
 
 /// In-memory ports, faults and contract suites: any package may test with them, and none may ship them.
 const TESTKIT: &str = "vartalap-testkit";
@@ -54,7 +59,7 @@ const LOCAL: &str = "vartalap-local";
 const SDK_BELOW_LOCAL: &[&str] = &["aws-smithy-runtime-api", "aws-smithy-types"];
 
 /// Packages that decide and never wait.
-const SANS_IO: &[&str] = &["vartalap-delivery", "vartalap-protocol"];
+const SANS_IO: &[&str] = &["vartalap-delivery", "vartalap-legacy", "vartalap-protocol"];
 
 #[test]
 fn dependencies_point_one_way() {
@@ -91,7 +96,9 @@ fn the_domain_has_no_runtime() {
 
 fn may(package: &Package, dependency: &Dependency) -> bool {
     let allowed = allowed(package).unwrap_or_default();
-    allowed.contains(&dependency.name.as_str()) || (dependency.is_dev() && dependency.name == TESTKIT)
+    allowed.contains(&dependency.name.as_str())
+        || (package.name.as_str(), dependency.name.as_str()) == ANSWERS_ALIKE
+        || (dependency.is_dev() && dependency.name == TESTKIT)
 }
 
 fn allowed(package: &Package) -> Option<&'static [&'static str]> {

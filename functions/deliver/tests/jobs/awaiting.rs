@@ -1,7 +1,9 @@
 //! Await: redelivery at the schedule, and how it ends: acked, absent, or exhausted.
 
-use crate::stage::{Stage, address, secs, user};
 use delivery::{Await, Holder, Job, Key, Pending, PostOutcome, Reason};
+use testkit::queue::event;
+
+use crate::stage::{Stage, address, secs, user};
 
 #[tokio::test]
 async fn what_is_not_acked_is_posted_four_times_at_the_schedule_and_then_exhausted() {
@@ -106,18 +108,20 @@ async fn a_device_that_went_away_is_handed_over_once() {
 }
 
 #[tokio::test]
-async fn what_was_handed_over_is_not_handed_over_again() {
+async fn a_device_that_comes_and_does_not_ack_is_handed_over_once_more_and_not_again() {
     let stage = Stage::new();
     stage.absent("bob", "phone").await;
     stage.send(1, "bob").await;
     stage.settle().await;
     assert_eq!(stage.function.offline.take().len(), 1);
-    stage.connect("bob", "phone", "c1").await;
-    stage.enqueue_drain("bob", "phone", "c1").await;
-    stage.run_for(secs(600)).await;
-    assert!(!stage.deliveries("c1").is_empty());
-    assert!(stage.function.offline.take().is_empty(), "the row bears the mark");
-    assert_eq!(stage.function.connections.closed(), ["c1".into()]);
+    for (connection, handed_over) in [("c1", 1), ("c2", 0)] {
+        stage.connect("bob", "phone", connection).await;
+        stage.enqueue_drain("bob", "phone", connection).await;
+        stage.run_for(secs(600)).await;
+        assert!(!stage.deliveries(connection).is_empty());
+        assert_eq!(stage.function.offline.take().len(), handed_over, "then the row bears the mark");
+    }
+    assert_eq!(stage.function.connections.closed(), ["c1".into(), "c2".into()]);
 }
 
 #[tokio::test]
@@ -178,7 +182,7 @@ async fn an_unprocessed_key_brings_the_record_back_and_holds_up_nothing() {
         user: user("bob"),
         holder: Holder::Device(address("bob", "phone").device),
         id: first,
-        sender: user("alice"),
+        sender: user("alice").into(),
     });
     stage.run_for(secs(6)).await;
     assert_eq!(stage.deliveries("c1").iter().map(|one| one.id).collect::<Vec<_>>(), [second]);
@@ -230,4 +234,22 @@ async fn two_devices_that_await_one_unclaimed_envelope_are_both_attempted_again(
     stage.enqueue(Job::Await(Await { pending: pending.to_vec() })).await;
     stage.step().await;
     assert_eq!((stage.deliveries("c1").len(), stage.deliveries("c2").len()), (1, 1));
+}
+
+/// Found by the simulated world, seed 43630: a record that is received twice at a time is deleted by whichever receive is done first.
+#[tokio::test]
+async fn a_row_put_by_a_receive_that_failed_is_handed_over_by_its_await() {
+    let stage = Stage::new();
+    stage.connect("bob", "phone", "c1").await;
+    stage.send(1, "bob").await;
+    let batch = stage.function.queue.receive(10);
+    stage.handle(&batch).await;
+    stage.unregister("bob", "phone", "c1").await;
+    stage.function.offline.ledger.fail_next("publish", 1);
+    let late = stage.function.handle(event(&batch), stage.clock.invocation()).await.expect("a response");
+    assert_eq!(late["batchItemFailures"].as_array().map(Vec::len), Some(1), "its record is gone all the same");
+    assert!(stage.function.offline.take().is_empty());
+    stage.run_for(secs(600)).await;
+    assert_eq!(stage.function.offline.take().len(), 1);
+    assert!(stage.function.queue.is_empty());
 }

@@ -142,7 +142,7 @@ async fn an_unreadable_row_blocks_nobody() {
     }
     stage.settle().await;
     let holder = Holder::Device(address("bob", "phone").device);
-    stage.function.inbox.spoil(Key { user: user("bob"), holder, id: ids[1], sender: user("alice") });
+    stage.function.inbox.spoil(Key { user: user("bob"), holder, id: ids[1], sender: user("alice").into() });
     stage.connect("bob", "phone", "c1").await;
     stage.enqueue_drain("bob", "phone", "c1").await;
     stage.settle().await;

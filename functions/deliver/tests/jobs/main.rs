@@ -3,4 +3,5 @@
 mod awaiting;
 mod delivering;
 mod draining;
+mod fanning;
 mod stage;

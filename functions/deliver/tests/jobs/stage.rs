@@ -7,9 +7,10 @@ use delivery::{Address, Connection, Directory, Drain, Envelope, Inbox, Job, Key,
 use protocol::{Body, Delivery, Kind, MessageId, Recipient, UserId};
 use serde_json::Value;
 use testkit::queue::{Received, event};
-use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryInbox, MemoryQueue, MemoryTopic};
+use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, MemoryTopic};
 
-pub(crate) type Function = Deliver<MemoryInbox, MemoryDirectory, MemoryQueue, MemoryConnections, MemoryTopic>;
+pub(crate) type Function =
+    Deliver<MemoryInbox, MemoryDirectory, MemoryGroups, MemoryQueue, MemoryConnections, MemoryTopic>;
 
 pub(crate) struct Stage {
     pub(crate) clock: Clock,
@@ -34,6 +35,7 @@ impl Stage {
         let function = Deliver {
             inbox: MemoryInbox::default(),
             directory: MemoryDirectory::default(),
+            groups: MemoryGroups::default(),
             queue: MemoryQueue::new(clock.clone()),
             connections: MemoryConnections::default(),
             offline: MemoryTopic::default(),
@@ -67,7 +69,7 @@ impl Stage {
     pub(crate) fn envelope(&self, n: u64, to: &str, text: &str) -> Envelope {
         Envelope {
             id: self.clock.message_id(n),
-            from: user("alice"),
+            from: user("alice").into(),
             to: Recipient::User(user(to)),
             kind: Kind::Message,
             at: self.clock.now(),

@@ -1,0 +1,125 @@
+//! With which status and body something is answered. It decides nothing that the answer says.
+
+use delivery::{Failure, Group, GroupPage};
+use lambda::http::Response;
+use protocol::{BadRequest, Code, GroupId, GroupName, ServerFrame, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::group_change::Unchanged;
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: Code,
+    detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct GroupsBody<'a> {
+    groups: Vec<GroupLine<'a>>,
+    more: bool,
+}
+
+#[derive(Serialize)]
+struct GroupLine<'a> {
+    group: &'a GroupId,
+    name: &'a GroupName,
+}
+
+#[derive(Serialize)]
+struct GroupBody<'a> {
+    group: &'a GroupId,
+    name: &'a GroupName,
+    members: Vec<MemberLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct MemberLine<'a> {
+    user: &'a UserId,
+    role: &'static str,
+    joined_at: Timestamp,
+}
+
+/// The status of an answer that is an error of this code.
+pub fn status(code: Code) -> u16 {
+    match code {
+        Code::InvalidRequest | Code::InvalidFrame | Code::InvalidCursor | Code::InvalidRef => 400,
+        Code::NotAMember | Code::NotAnAdmin => 403,
+        Code::NotFound => 404,
+        Code::MethodNotAllowed => 405,
+        Code::GroupExists | Code::TooManyMembers | Code::LastAdmin => 409,
+        Code::TooLarge => 413,
+        Code::Unavailable => 503,
+        // The others refuse single messages or concern a socket.
+        _ => 500,
+    }
+}
+
+pub(crate) fn error(code: Code, detail: &str) -> Response {
+    json(status(code), &ErrorBody { code, detail })
+}
+
+/// To a token that speaks for nobody who can be a user here.
+pub(crate) fn nobody() -> Response {
+    let detail = "the token's `sub` is no user id: 1-128 of [A-Za-z0-9._:@+=|-]";
+    json(401, &ErrorBody { code: Code::InvalidRequest, detail })
+}
+
+pub(crate) fn bad(request: &BadRequest) -> Response {
+    let allow = (!request.allow.is_empty()).then(|| request.allow.join(", "));
+    Response { allow, ..error(request.code, &request.detail) }
+}
+
+pub(crate) fn done() -> Response {
+    Response { status: 204, allow: None, body: None }
+}
+
+/// What would be answered on the socket.
+pub(crate) fn frame(frame: &ServerFrame) -> Response {
+    match frame {
+        ServerFrame::Error { code, detail, .. } => error(*code, detail),
+        answer => Response { status: 200, allow: None, body: Some(answer.render()) },
+    }
+}
+
+/// The same, of a frame that is text already.
+pub(crate) fn page(text: String) -> Response {
+    match ServerFrame::parse(&text) {
+        Some(ServerFrame::Error { code, detail, .. }) => error(code, &detail),
+        _ => Response { status: 200, allow: None, body: Some(text) },
+    }
+}
+
+pub(crate) fn groups(page: &GroupPage) -> Response {
+    let groups = page.groups.iter().map(|(group, name)| GroupLine { group, name }).collect();
+    json(200, &GroupsBody { groups, more: page.more })
+}
+
+pub(crate) fn group(status: u16, group: &Group) -> Response {
+    let members = group.members.iter().map(|member| MemberLine {
+        user: &member.user,
+        role: member.role.as_str(),
+        joined_at: member.joined_at,
+    });
+    json(status, &GroupBody { group: &group.id, name: &group.name, members: members.collect() })
+}
+
+pub(crate) fn unchanged(unchanged: Unchanged) -> Response {
+    match unchanged {
+        Unchanged::Denied(denied) => error(denied.code, denied.detail),
+        Unchanged::Failed(failure) => failed(&failure),
+        Unchanged::Overtaken => {
+            tracing::warn!("a change of a group was overtaken again and again");
+            error(Code::Unavailable, "others change the group at the same time; send it again")
+        }
+    }
+}
+
+pub(crate) fn failed(failure: &Failure) -> Response {
+    tracing::error!(%failure, "a request could not be answered");
+    error(Code::Unavailable, "the server could not do it now; send it again")
+}
+
+fn json(status: u16, body: &impl Serialize) -> Response {
+    let body = serde_json::to_string(body).expect("words, names and numbers are always JSON");
+    Response { status, allow: None, body: Some(body) }
+}

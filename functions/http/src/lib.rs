@@ -1,0 +1,102 @@
+//! `http`: answers the HTTP API. Messages, acks and background sync are answered as on the socket, by `route::Answers`; groups are shown
+//! and changed here.
+//!
+//! What a request may look like is in `protocol::http`, who may change what in `delivery::group`, and with which status something is
+//! answered in `answer`.
+
+mod answer;
+mod group_change;
+mod settings;
+
+use delivery::group::{Change, Role};
+use delivery::{Address, Groups, Inbox, Invocation, Queue};
+use lambda::HandlerError;
+use lambda::http::{Request, Response, request};
+use protocol::{Call, Code, GroupId, UserId};
+use route::Answers;
+use serde_json::Value;
+
+use crate::group_change::Changed;
+
+pub use answer::status;
+pub use settings::Settings;
+
+/// The function, on the ports that it uses.
+#[derive(Debug)]
+pub struct Http<I, G, Q> {
+    /// What is answered, however it was asked; and the ports.
+    pub answers: Answers<I, G, Q>,
+}
+
+impl<I: Inbox, G: Groups, Q: Queue> Http<I, G, Q> {
+    /// Handles one request. Whatever a client asks is answered.
+    ///
+    /// # Errors
+    /// [`HandlerError::WrongShape`] when the event is not a request on a route with a JWT authorizer.
+    pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
+        let request = request(event)?;
+        // Boxed: a change of a group on the SDK's clients is nested too deeply for the compiler to lay out in its caller.
+        Ok(Box::pin(self.answer(&request, invocation)).await.into_event())
+    }
+
+    async fn answer(&self, request: &Request, invocation: Invocation) -> Response {
+        let Some(user) = &request.user else { return answer::nobody() };
+        match request.request().parse() {
+            Ok(call) => self.call(user, call, invocation).await,
+            Err(bad) => answer::bad(&bad),
+        }
+    }
+
+    async fn call(&self, user: &UserId, call: Call, invocation: Invocation) -> Response {
+        let now = invocation.now;
+        let address = |device| Address { user: user.clone(), device };
+        match call {
+            Call::Send(send) => answer::frame(&self.answers.send(user, send, now).await),
+            Call::Sync { device, sync } => answer::page(self.answers.sync(&address(device), sync, now).await),
+            Call::Ack { device, ack } => {
+                self.answers.ack(&address(device), ack).await.map_or_else(answer::done, |error| answer::frame(&error))
+            }
+            Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,
+            Call::ShowGroup { group } => self.show_group(user, &group).await,
+            Call::CreateGroup { group, name, users } => {
+                self.changed(user, &group, &Change::Create { name, users }, invocation).await
+            }
+            Call::RenameGroup { group, name } => self.changed(user, &group, &Change::Rename { name }, invocation).await,
+            Call::AddMembers { group, users } => self.changed(user, &group, &Change::Add { users }, invocation).await,
+            Call::AppointMember { group, user: member, admin } => {
+                let role = if admin { Role::Admin } else { Role::Member };
+                self.changed(user, &group, &Change::Appoint { user: member, role }, invocation).await
+            }
+            Call::RemoveMember { group, user: member } => {
+                match self.change(user, &group, &Change::Remove { user: member }, invocation).await {
+                    Ok(_) => answer::done(),
+                    Err(unchanged) => answer::unchanged(unchanged),
+                }
+            }
+        }
+    }
+
+    async fn list_groups(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Response {
+        match self.answers.groups.groups_of(user, after, limit).await {
+            Ok(page) => answer::groups(&page),
+            Err(failure) => answer::failed(&failure),
+        }
+    }
+
+    /// To others there is no difference between a group and none.
+    async fn show_group(&self, user: &UserId, id: &GroupId) -> Response {
+        match self.answers.groups.group(id).await {
+            Ok(Some(group)) if group.member(user).is_some() => answer::group(200, &group),
+            Ok(_) => answer::error(Code::NotAMember, "you are not a member of such a group"),
+            Err(failure) => answer::failed(&failure),
+        }
+    }
+
+    /// Makes a change and answers the group as it is then.
+    async fn changed(&self, user: &UserId, id: &GroupId, change: &Change, invocation: Invocation) -> Response {
+        match self.change(user, id, change, invocation).await {
+            Ok(Changed { group, is_new }) => answer::group(if is_new { 201 } else { 200 }, &group),
+            Err(unchanged) => answer::unchanged(unchanged),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The `http` function as Lambda runs it.
+
+use aws::{Clients, DynamoGroups, DynamoInbox, SqsQueue};
+use http::{Http, Settings};
+use lambda::settings::Reader;
+use lambda::start;
+use route::Answers;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    start::telemetry();
+    let settings = Settings::read(Reader::from_env())?;
+    let aws = Clients::from_env().await;
+    let function = Http {
+        answers: Answers {
+            inbox: DynamoInbox::new(aws.dynamo(), settings.inbox_table, aws.meter()),
+            groups: DynamoGroups::new(aws.dynamo(), settings.directory_table, aws.meter()),
+            queue: SqsQueue::new(aws.sqs(), settings.delivery_queue_url, None, aws.meter()),
+        },
+    };
+    start::serve(|event, invocation| function.handle(event, invocation)).await
+}
