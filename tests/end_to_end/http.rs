@@ -179,6 +179,28 @@ async fn a_phone_that_was_woken_drains_and_acks_with_two_requests_and_no_socket(
 }
 
 #[tokio::test]
+async fn a_device_is_known_without_a_socket_and_forgotten_with_what_it_has() {
+    let cloud = Deployment::start().await;
+    let bob = api(&cloud, "bob");
+    bob.change(Method::PUT, "/v1/devices/tablet", &Value::Null).await;
+    let mut alice = cloud.connect("alice", "phone").await.drained().await;
+    let mut phone = cloud.connect("bob", "phone").await.drained().await;
+    alice.send_to("bob", "hi").await;
+    cloud.until_pending("bob", "tablet", 1).await;
+    assert_eq!(bob.get("/v1/messages?device=tablet").await.1["messages"].as_array().map(Vec::len), Some(1));
+    phone.messages().await;
+
+    for device in ["tablet", "phone", "phone"] {
+        let path = format!("/v1/devices/{device}");
+        assert_eq!(bob.ask(Method::DELETE, &path, &Value::Null).await, (204, Value::Null));
+        assert_eq!(cloud.inbox("bob", device).await.len(), 0, "{device}");
+    }
+    phone.close_code().await;
+    alice.send_to("bob", "hello?").await;
+    cloud.until_pending("bob", "*", 1).await;
+}
+
+#[tokio::test]
 async fn a_request_without_a_good_token_is_not_answered() {
     let cloud = Deployment::start().await;
     let client = reqwest::Client::new();

@@ -65,7 +65,7 @@ pub(crate) struct Functions {
     pub(crate) route: Route<DynamoInbox, DynamoGroups, LocalQueue, LocalConnections>,
     pub(crate) deliver: Deliver<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, LocalConnections, LocalTopic>,
     pub(crate) notify: Notify<DynamoInbox, DynamoDirectory, LocalQueue, RecordGateway>,
-    pub(crate) http: Http<DynamoInbox, DynamoGroups, LocalQueue>,
+    pub(crate) http: Http<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, LocalConnections>,
     /// An invocation that takes longer is dropped.
     pub(crate) timeout: Duration,
     pub(crate) faults: Arc<Faults>,

@@ -41,15 +41,17 @@ pub struct Endpoint {
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
 const MEMBERS: &str = "/v1/groups/{group}/members";
 const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 
 /// Everything that can be asked for.
-pub const ENDPOINTS: [Endpoint; 6] = [
+pub const ENDPOINTS: [Endpoint; 7] = [
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
+    Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
     Endpoint { path: GROUP, methods: &["GET", "PUT", "PATCH"] },
     Endpoint { path: MEMBERS, methods: &["POST"] },
@@ -74,6 +76,16 @@ pub enum Call {
         device: DeviceId,
         /// What it has.
         ack: Ack,
+    },
+    /// A device to be known without a connection, or known for longer.
+    EnrolDevice {
+        /// Which.
+        device: DeviceId,
+    },
+    /// A device to be forgotten with what is pending for it.
+    ForgetDevice {
+        /// Which.
+        device: DeviceId,
     },
     /// A page of one's groups.
     ListGroups {
@@ -161,6 +173,8 @@ impl HttpRequest<'_> {
             (MESSAGES, "POST") => self.send(),
             (MESSAGES, "GET") => self.sync(),
             (ACKS, "POST") => self.ack(),
+            (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
+            (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
             (GROUPS, "GET") => self.list_groups(),
             (GROUP, "GET") => Ok(Call::ShowGroup { group: group()? }),
             (GROUP, "PUT") => self.create_group(group()?),
@@ -204,6 +218,14 @@ impl HttpRequest<'_> {
         let after = query.get("after").map(|after| after.parse()).transpose();
         let after = after.map_err(|_| BadRequest::new(Code::InvalidCursor, AFTER_SAYS))?;
         Ok(Call::Sync { device, sync: Sync { nonce: None, after, limit } })
+    }
+
+    /// What is to be said of a device is up to newer clients; nothing has to be.
+    fn enrol_device(&self, device: DeviceId) -> Result<Call, BadRequest> {
+        if !self.body.is_empty() {
+            self.fields()?;
+        }
+        Ok(Call::EnrolDevice { device })
     }
 
     fn list_groups(&self) -> Result<Call, BadRequest> {

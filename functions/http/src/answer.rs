@@ -73,6 +73,13 @@ pub(crate) fn done() -> Response {
     Response { status: 204, allow: None, body: None }
 }
 
+pub(crate) fn outcome(outcome: Result<(), Failure>) -> Response {
+    match outcome {
+        Ok(()) => done(),
+        Err(failure) => failed(&failure),
+    }
+}
+
 /// What would be answered on the socket.
 pub(crate) fn frame(frame: &ServerFrame) -> Response {
     match frame {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use delivery::group::{Change, Denied, decide};
-use delivery::{Announce, Failure, Group, Groups, Inbox, Invocation, Job, Queue, Scheduled};
+use delivery::{Announce, Connections, Directory, Failure, Group, Groups, Inbox, Invocation, Job, Queue, Scheduled};
 use protocol::{GroupId, MessageId, UserId};
 use uuid::Builder;
 
@@ -49,7 +49,7 @@ impl From<Failure> for Unchanged {
     }
 }
 
-impl<I: Inbox, G: Groups, Q: Queue> Http<I, G, Q> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
     /// Makes a change, unless everything is as asked for. The members are told by a record that is queued first: a function that ends in
     /// between leaves a record of nothing rather than a change that nobody hears of.
     pub(crate) async fn change(

@@ -1,15 +1,16 @@
-//! `http`: answers the HTTP API. Messages, acks and background sync are answered as on the socket, by `route::Answers`; groups are shown
-//! and changed here.
+//! `http`: answers the HTTP API. Messages, acks and background sync are answered as on the socket, by `route::Answers`; devices and groups
+//! are shown and changed here.
 //!
 //! What a request may look like is in `protocol::http`, who may change what in `delivery::group`, and with which status something is
 //! answered in `answer`.
 
 mod answer;
+mod devices;
 mod group_change;
 mod settings;
 
 use delivery::group::{Change, Role};
-use delivery::{Address, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Connections, Directory, Groups, Inbox, Invocation, Queue};
 use lambda::HandlerError;
 use lambda::http::{Request, Response, request};
 use protocol::{Call, Code, GroupId, UserId};
@@ -23,12 +24,16 @@ pub use settings::Settings;
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Http<I, G, Q> {
-    /// What is answered, however it was asked; and the ports.
+pub struct Http<I, D, G, Q, C> {
+    /// What is answered, however it was asked; and the ports of it.
     pub answers: Answers<I, G, Q>,
+    /// The user's devices.
+    pub directory: D,
+    /// Where the connection of a device that is forgotten is closed.
+    pub connections: C,
 }
 
-impl<I: Inbox, G: Groups, Q: Queue> Http<I, G, Q> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
     /// Handles one request. Whatever a client asks is answered.
     ///
     /// # Errors
@@ -52,10 +57,18 @@ impl<I: Inbox, G: Groups, Q: Queue> Http<I, G, Q> {
         let address = |device| Address { user: user.clone(), device };
         match call {
             Call::Send(send) => answer::frame(&self.answers.send(user, send, now).await),
-            Call::Sync { device, sync } => answer::page(self.answers.sync(&address(device), sync, now).await),
+            Call::Sync { device, sync } => {
+                let address = address(device);
+                if sync.after.is_none() {
+                    self.note_seen(&address, now).await;
+                }
+                answer::page(self.answers.sync(&address, sync, now).await)
+            }
             Call::Ack { device, ack } => {
                 self.answers.ack(&address(device), ack).await.map_or_else(answer::done, |error| answer::frame(&error))
             }
+            Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
+            Call::ForgetDevice { device } => answer::outcome(self.forget(&address(device), now).await),
             Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,
             Call::ShowGroup { group } => self.show_group(user, &group).await,
             Call::CreateGroup { group, name, users } => {

@@ -11,6 +11,8 @@ pub struct Settings {
     pub inbox_table: String,
     /// `VARTALAP_DELIVERY_QUEUE_URL`.
     pub delivery_queue_url: String,
+    /// `VARTALAP_CONNECTIONS_URL`: the base of `@connections`.
+    pub connections_url: String,
 }
 
 impl Settings {
@@ -22,11 +24,13 @@ impl Settings {
         let directory_table = from.required("VARTALAP_DIRECTORY_TABLE");
         let inbox_table = from.required("VARTALAP_INBOX_TABLE");
         let delivery_queue_url = from.required("VARTALAP_DELIVERY_QUEUE_URL");
+        let connections_url = from.required("VARTALAP_CONNECTIONS_URL");
         let settings = || {
             Some(Self {
                 directory_table: directory_table?,
                 inbox_table: inbox_table?,
                 delivery_queue_url: delivery_queue_url?,
+                connections_url: connections_url?,
             })
         };
         from.finish(settings())

@@ -92,7 +92,7 @@ pub(crate) struct Functions {
     route: Route<Port, Port, Port, Port>,
     deliver: Deliver<Port, Port, Port, Port, Port, Port>,
     notify: Notify<Port, Port, Port, Port>,
-    http: Http<Port, Port, Port>,
+    http: Http<Port, Port, Port, Port, Port>,
     world: Arc<World>,
     count: AtomicU32,
 }
@@ -104,7 +104,7 @@ impl Functions {
         Self {
             connect: Connect { authorizer, directory: port(), queue: port(), connections: port() },
             route: Route { answers: answers(), connections: port() },
-            http: Http { answers: answers() },
+            http: Http { answers: answers(), directory: port(), connections: port() },
             deliver: Deliver {
                 inbox: port(),
                 directory: port(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery::{Envelope, Holder, Inbox, Job, Row};
+use delivery::{Address, Connection, Directory, Envelope, Holder, Inbox, Job, Row};
 use http::Http;
 use protocol::{Body, Kind, Recipient};
 use serde_json::{Value, json};
@@ -12,8 +12,14 @@ use crate::stage::{Answer, Stage, event, id, user};
 impl Stage {
     /// Calls by name, of every port, since the last time this was asked.
     fn calls(&self) -> BTreeMap<&'static str, u64> {
-        let Http { answers } = &self.function;
-        let ledgers = [&answers.inbox.ledger, &answers.groups.ledger, &answers.queue.ledger];
+        let Http { answers, directory, connections } = &self.function;
+        let ledgers = [
+            &answers.inbox.ledger,
+            &answers.groups.ledger,
+            &answers.queue.ledger,
+            &directory.ledger,
+            &connections.ledger,
+        ];
         ledgers.into_iter().flat_map(testkit::Ledger::take).collect()
     }
 
@@ -101,7 +107,7 @@ async fn a_sync_pages_through_both_shelves_with_one_read_each() {
     let pages = [&first.body["messages"], &rest.body["messages"]];
     let seen = pages.iter().flat_map(|page| page.as_array().expect("a list")).map(|one| one["ref"].clone());
     assert_eq!(seen.collect::<Vec<_>>(), refs.iter().map(|one| json!(one)).collect::<Vec<_>>());
-    assert_eq!(stage.calls(), BTreeMap::from([("page", 2)]));
+    assert_eq!(stage.calls(), BTreeMap::from([("seen", 1), ("page", 2)]), "a pass is seen once");
     let other = stage.ask("alice", "GET", "/v1/messages?device=phone", &Value::Null).await;
     assert_eq!(other.body["messages"], json!([]), "a user reads only his own inbox");
 }
@@ -240,4 +246,56 @@ async fn an_event_of_the_wrong_shape_fails() {
     for event in [json!({}), json!({"Records": []}), unauthorized] {
         assert!(stage.function.handle(event.clone(), stage.clock.invocation()).await.is_err(), "{event}");
     }
+}
+
+#[tokio::test]
+async fn a_device_is_known_without_ever_having_a_connection() {
+    let stage = Stage::new();
+    assert_eq!(stage.ask("bob", "PUT", "/v1/devices/phone", &Value::Null).await.status, 204);
+    assert_eq!(stage.ask("bob", "PUT", "/v1/devices/phone", &json!({"later": 1})).await.status, 204);
+    assert_eq!(stage.calls(), BTreeMap::from([("enrol", 2)]));
+    let devices = stage.function.directory.devices(&user("bob"), stage.clock.now()).await.expect("devices");
+    assert_eq!(devices.iter().map(|one| (one.id.as_str(), &one.connection)).collect::<Vec<_>>(), [("phone", &None)]);
+}
+
+#[tokio::test]
+async fn a_device_is_forgotten_with_its_connection_and_its_inbox_and_nothing_else() {
+    let stage = Stage::new();
+    let tablet = Holder::Device("tablet".parse().expect("a device"));
+    for (n, holder) in [phone(), Holder::Unclaimed, tablet, phone()].into_iter().enumerate() {
+        stage.put(holder, n as u64).await;
+    }
+    for device in ["phone", "tablet"] {
+        let address = Address { user: user("bob"), device: device.parse().expect("a device") };
+        let connection = Connection { id: device.into(), connected_at: stage.clock.now() };
+        stage.function.directory.register(&address, &connection, stage.clock.now()).await.expect("registered");
+    }
+    stage.calls();
+    // Whatever fails on the way, all of it is asked for again.
+    for (failing, ledger) in [
+        ("disconnect", &stage.function.connections.ledger),
+        ("page", &stage.function.answers.inbox.ledger),
+        ("delete", &stage.function.answers.inbox.ledger),
+    ] {
+        ledger.fail_next(failing, 1);
+        let failed = stage.ask("bob", "DELETE", "/v1/devices/phone", &Value::Null).await;
+        assert_eq!(code(&failed), (503, "unavailable"), "{failing}");
+    }
+    assert_eq!(stage.ask("bob", "DELETE", "/v1/devices/phone", &Value::Null).await.status, 204);
+    assert_eq!(stage.function.connections.closed(), ["phone".into()]);
+    let devices = stage.function.directory.devices(&user("bob"), stage.clock.now()).await.expect("devices");
+    assert_eq!(devices.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["tablet"]);
+    let holders: Vec<Holder> = stage.function.answers.inbox.rows().into_iter().map(|row| row.holder).collect();
+    assert_eq!(holders.len(), 2, "{holders:?}");
+    assert!(!holders.contains(&phone()));
+    assert_eq!(stage.ask("bob", "DELETE", "/v1/devices/phone", &Value::Null).await.status, 204, "twice is as once");
+}
+
+#[tokio::test]
+async fn a_device_that_cannot_be_noted_as_seen_reads_its_inbox_all_the_same() {
+    let stage = Stage::new();
+    stage.put(phone(), 1).await;
+    stage.function.directory.ledger.fail_next("seen", 1);
+    let page = stage.ask("bob", "GET", "/v1/messages?device=phone", &Value::Null).await;
+    assert_eq!((page.status, page.body["messages"].as_array().map(Vec::len)), (200, Some(1)));
 }

@@ -42,6 +42,7 @@ fn case(
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
 const MEMBERS: &str = "/v1/groups/{group}/members";
@@ -58,7 +59,7 @@ fn cases() -> Vec<Case> {
     let (team, bob) = ("/v1/groups/team", "/v1/groups/team/members/bob");
     let admin = json!({"role": "admin"});
     let carol = json!({"users": ["carol"]});
-    let list = "/v1/groups/team/members";
+    let (list, phone) = ("/v1/groups/team/members", "/v1/devices/phone");
     let mut cases = vec![
         case("POST", MESSAGES, MESSAGES, message, 200, ""),
         case("POST", MESSAGES, MESSAGES, json!([]), 400, "invalid_frame"),
@@ -71,6 +72,13 @@ fn cases() -> Vec<Case> {
         case("POST", ACKS, ACKS, json!({"refs": [REF]}), 400, "invalid_request"),
         case("POST", ACKS, ACKS, json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
         Case { failing: "delete", ..case("POST", ACKS, ACKS, ack, 503, "unavailable") },
+        case("PUT", DEVICE, phone, none.clone(), 204, ""),
+        case("PUT", DEVICE, phone, json!({}), 204, ""),
+        case("PUT", DEVICE, phone, json!([]), 400, "invalid_request"),
+        Case { failing: "enrol", ..case("PUT", DEVICE, phone, none.clone(), 503, "unavailable") },
+        case("DELETE", DEVICE, phone, none.clone(), 204, ""),
+        case("DELETE", DEVICE, "/v1/devices/a.b", none.clone(), 400, "invalid_request"),
+        Case { failing: "forget", ..case("DELETE", DEVICE, phone, none.clone(), 503, "unavailable") },
         case("GET", GROUPS, GROUPS, none.clone(), 200, ""),
         case("GET", GROUPS, "/v1/groups?limit=0", none.clone(), 400, "invalid_request"),
         case("GET", GROUPS, "/v1/groups?after=a%20b", none.clone(), 400, "invalid_cursor"),
@@ -123,6 +131,7 @@ fn cases() -> Vec<Case> {
 /// A path with names in it.
 fn filled(path: &'static str) -> &'static str {
     match path {
+        DEVICE => "/v1/devices/phone",
         GROUP => "/v1/groups/team",
         MEMBERS => "/v1/groups/team/members",
         MEMBER => "/v1/groups/team/members/bob",
@@ -140,7 +149,7 @@ async fn answer(case: &Case) -> Answered {
     let full = team(&stage.clock, &names.iter().map(String::as_str).collect::<Vec<_>>());
     groups.insert(delivery::Group { id: crate::stage::id("full"), ..full });
     if !case.failing.is_empty() {
-        for ledger in [&inbox.ledger, &groups.ledger, &queue.ledger] {
+        for ledger in [&inbox.ledger, &groups.ledger, &queue.ledger, &stage.function.directory.ledger] {
             ledger.fail_next(case.failing, 1);
         }
     }

@@ -8,12 +8,12 @@ use http::Http;
 use protocol::{GroupId, GroupName, UserId};
 use route::Answers;
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryGroups, MemoryInbox, MemoryQueue};
+use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue};
 
 /// The function and its clock.
 pub(crate) struct Stage<G = MemoryGroups> {
     pub(crate) clock: Clock,
-    pub(crate) function: Http<MemoryInbox, G, MemoryQueue>,
+    pub(crate) function: Http<MemoryInbox, MemoryDirectory, G, MemoryQueue, MemoryConnections>,
 }
 
 /// An answer.
@@ -38,7 +38,9 @@ impl<G: Groups> Stage<G> {
     pub(crate) fn on(groups: G) -> Self {
         let clock = Clock::default();
         let (inbox, queue) = (MemoryInbox::default(), MemoryQueue::new(clock.clone()));
-        Self { function: Http { answers: Answers { inbox, groups, queue } }, clock }
+        let answers = Answers { inbox, groups, queue };
+        let (directory, connections) = (MemoryDirectory::default(), MemoryConnections::default());
+        Self { function: Http { answers, directory, connections }, clock }
     }
 
     /// What `user` is answered. A body that is a string is sent as its text, anything but null as JSON.
