@@ -198,6 +198,8 @@ async fn a_device_is_known_without_a_socket_and_forgotten_with_what_it_has() {
     phone.close_code().await;
     alice.send_to("bob", "hello?").await;
     cloud.until_pending("bob", "*", 1).await;
+    assert_eq!(bob.ask(Method::DELETE, "/v1/me", &Value::Null).await, (204, Value::Null));
+    assert_eq!(cloud.inbox("bob", "*").await.len(), 0);
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ pub struct Endpoint {
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
@@ -48,9 +49,10 @@ const MEMBERS: &str = "/v1/groups/{group}/members";
 const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 
 /// Everything that can be asked for.
-pub const ENDPOINTS: [Endpoint; 7] = [
+pub const ENDPOINTS: [Endpoint; 8] = [
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
+    Endpoint { path: ME, methods: &["DELETE"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
     Endpoint { path: GROUP, methods: &["GET", "PUT", "PATCH"] },
@@ -77,6 +79,8 @@ pub enum Call {
         /// What it has.
         ack: Ack,
     },
+    /// Everything that is kept of the user, gone.
+    Erase,
     /// A device to be known without a connection, or known for longer.
     EnrolDevice {
         /// Which.
@@ -173,6 +177,7 @@ impl HttpRequest<'_> {
             (MESSAGES, "POST") => self.send(),
             (MESSAGES, "GET") => self.sync(),
             (ACKS, "POST") => self.ack(),
+            (ME, "DELETE") => Ok(Call::Erase),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
             (GROUPS, "GET") => self.list_groups(),

@@ -3,7 +3,7 @@
 
 use delivery::drain::PAGE;
 use delivery::{Address, Connections, Directory, Failure, Groups, Inbox, Key, Queue};
-use protocol::{Ref, Timestamp};
+use protocol::{DeviceId, Ref, Timestamp, UserId};
 
 use crate::Http;
 
@@ -16,22 +16,29 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
         }
     }
 
-    /// Closes its connection, forgets the device, and deletes what is pending for it, in an order that can be gone through again from
-    /// the start when something failed. A message that is being delivered at this moment may be left in the inbox until it expires.
+    /// Closes its connection, deletes what is pending for it, and forgets the device, in an order that can be gone through again from the
+    /// start when something failed. A message that is being delivered at this moment may be left in the inbox until it expires.
     pub(crate) async fn forget(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
         let devices = self.directory.devices(&address.user, now).await?;
         let device = devices.into_iter().find(|device| device.id == address.device);
         if let Some(connection) = device.and_then(|device| device.connection) {
             self.connections.disconnect(&connection.id).await?;
         }
+        // Before, since nobody finds the inbox of a device that is forgotten; and after, for what came meanwhile. Unclaimed envelopes are the
+        // user's, and stay.
+        self.empty(&address.user, Some(&address.device), now).await?;
         self.directory.forget(address).await?;
+        self.empty(&address.user, Some(&address.device), now).await
+    }
+
+    /// Deletes what is pending for a device, or what no device of the user has claimed.
+    pub(crate) async fn empty(&self, user: &UserId, device: Option<&DeviceId>, now: Timestamp) -> Result<(), Failure> {
+        let inbox = &self.answers.inbox;
         let mut after: Option<Ref> = None;
         loop {
-            let inbox = &self.answers.inbox;
-            let page = inbox.page(&address.user, Some(&address.device), after.as_ref(), PAGE, now).await?;
-            // Unclaimed envelopes are the user's, and stay.
-            let own = page.rows.iter().filter(|row| row.holder.device().is_some());
-            let keys: Vec<Key> = own.map(|row| row.key()).collect();
+            let page = inbox.page(user, device, after.as_ref(), PAGE, now).await?;
+            let asked = page.rows.iter().filter(|row| row.holder.device() == device);
+            let keys: Vec<Key> = asked.map(|row| row.key()).collect();
             let deleted = if keys.is_empty() { Vec::new() } else { inbox.delete(&keys).await };
             deleted.into_iter().collect::<Result<(), Failure>>()?;
             after = page.rows.last().map(|row| row.key().reference());

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use delivery::group::{Change, Denied, decide};
-use delivery::{Announce, Connections, Directory, Failure, Group, Groups, Inbox, Invocation, Job, Queue, Scheduled};
-use protocol::{GroupId, MessageId, UserId};
+use delivery::{Announce, Connections, Directory, Failure, Group, Groups, Inbox, Job, Queue, Scheduled};
+use fastrand::Rng;
+use protocol::{GroupId, MessageId, Timestamp, UserId};
 use uuid::Builder;
 
 use crate::Http;
@@ -57,12 +58,13 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
         actor: &UserId,
         id: &GroupId,
         change: &Change,
-        invocation: Invocation,
+        now: Timestamp,
+        rng: &mut Rng,
     ) -> Result<Changed, Unchanged> {
-        let change_id = change_id(invocation);
+        let change_id = change_id(now, rng);
         for tried in 0..TRIES {
             let group = self.answers.groups.group(id).await?;
-            let Some(transition) = decide(id, group.as_ref(), actor, change, invocation.now)? else {
+            let Some(transition) = decide(id, group.as_ref(), actor, change, now)? else {
                 let group = group.expect("only what is there can be as asked for");
                 return Ok(Changed { group, is_new: false });
             };
@@ -82,10 +84,10 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
     }
 }
 
-/// What a change made by this invocation is called. Its news are a message by this id.
-fn change_id(invocation: Invocation) -> MessageId {
+/// What a change is called. Its news are a message by this id.
+fn change_id(now: Timestamp, rng: &mut Rng) -> MessageId {
     let mut random = [0; 10];
-    invocation.rng().fill(&mut random);
-    let uuid = Builder::from_unix_timestamp_millis(invocation.now.as_millis(), &random).into_uuid();
+    rng.fill(&mut random);
+    let uuid = Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid();
     MessageId::new(uuid).expect("it was just made as version 7")
 }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod devices;
+mod erasure;
 mod group_change;
 mod settings;
 
@@ -69,6 +70,10 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
             }
             Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
             Call::ForgetDevice { device } => answer::outcome(self.forget(&address(device), now).await),
+            Call::Erase => match self.erase(user, invocation).await {
+                Ok(()) => answer::done(),
+                Err(unchanged) => answer::unchanged(unchanged),
+            },
             Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,
             Call::ShowGroup { group } => self.show_group(user, &group).await,
             Call::CreateGroup { group, name, users } => {
@@ -81,7 +86,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
                 self.changed(user, &group, &Change::Appoint { user: member, role }, invocation).await
             }
             Call::RemoveMember { group, user: member } => {
-                match self.change(user, &group, &Change::Remove { user: member }, invocation).await {
+                match self.change(user, &group, &Change::Remove { user: member }, now, &mut invocation.rng()).await {
                     Ok(_) => answer::done(),
                     Err(unchanged) => answer::unchanged(unchanged),
                 }
@@ -107,7 +112,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
 
     /// Makes a change and answers the group as it is then.
     async fn changed(&self, user: &UserId, id: &GroupId, change: &Change, invocation: Invocation) -> Response {
-        match self.change(user, id, change, invocation).await {
+        match self.change(user, id, change, invocation.now, &mut invocation.rng()).await {
             Ok(Changed { group, is_new }) => answer::group(if is_new { 201 } else { 200 }, &group),
             Err(unchanged) => answer::unchanged(unchanged),
         }

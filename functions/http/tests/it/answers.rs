@@ -1,6 +1,6 @@
 //! Each endpoint: what it answers, what it does, and what it costs in calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use delivery::{Address, Connection, Directory, Envelope, Holder, Inbox, Job, Row};
 use http::Http;
@@ -282,7 +282,8 @@ async fn a_device_is_forgotten_with_its_connection_and_its_inbox_and_nothing_els
         assert_eq!(code(&failed), (503, "unavailable"), "{failing}");
     }
     assert_eq!(stage.ask("bob", "DELETE", "/v1/devices/phone", &Value::Null).await.status, 204);
-    assert_eq!(stage.function.connections.closed(), ["phone".into()]);
+    let closed = stage.function.connections.closed();
+    assert!(!closed.is_empty() && closed.iter().all(|one| one.as_str() == "phone"), "{closed:?}");
     let devices = stage.function.directory.devices(&user("bob"), stage.clock.now()).await.expect("devices");
     assert_eq!(devices.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(), ["tablet"]);
     let holders: Vec<Holder> = stage.function.answers.inbox.rows().into_iter().map(|row| row.holder).collect();
@@ -298,4 +299,43 @@ async fn a_device_that_cannot_be_noted_as_seen_reads_its_inbox_all_the_same() {
     stage.function.directory.ledger.fail_next("seen", 1);
     let page = stage.ask("bob", "GET", "/v1/messages?device=phone", &Value::Null).await;
     assert_eq!((page.status, page.body["messages"].as_array().map(Vec::len)), (200, Some(1)));
+}
+
+#[tokio::test]
+async fn a_user_who_is_erased_is_nowhere_and_the_groups_are_told() {
+    let stage = Stage::new();
+    for group in ["crew", "crowd"] {
+        let made =
+            stage.ask("alice", "PUT", &format!("/v1/groups/{group}"), &json!({"name": "x", "users": ["bob"]})).await;
+        assert_eq!(made.status, 201);
+    }
+    for (n, holder) in [phone(), Holder::Unclaimed].into_iter().enumerate() {
+        stage.put(holder, n as u64).await;
+    }
+    assert_eq!(stage.ask("bob", "PUT", "/v1/devices/phone", &Value::Null).await.status, 204);
+    let announced = |stage: &Stage| -> BTreeSet<(String, String)> {
+        let jobs = stage.function.answers.queue.jobs().into_iter();
+        jobs.filter_map(|job| match job {
+            Job::Announce(announce) => Some((announce.group.to_string(), announce.id.to_string())),
+            _ => None,
+        })
+        .collect()
+    };
+    let before = announced(&stage);
+    stage.clock.advance(std::time::Duration::from_secs(1));
+    // In the middle of it; what was done is done.
+    stage.function.answers.inbox.ledger.fail_next("delete", 1);
+    assert_eq!(code(&stage.ask("bob", "DELETE", "/v1/me", &Value::Null).await), (503, "unavailable"));
+    assert_eq!(stage.ask("bob", "DELETE", "/v1/me", &Value::Null).await.status, 204);
+
+    let told: Vec<_> = announced(&stage).difference(&before).cloned().collect();
+    assert_eq!(told.iter().map(|(group, _)| group.as_str()).collect::<Vec<_>>(), ["crew", "crowd", "team"]);
+    assert_eq!(told.iter().map(|(_, id)| id).collect::<BTreeSet<_>>().len(), 3, "each change has an id of its own");
+    for group in stage.function.answers.groups.all() {
+        assert_eq!(group.members.iter().map(|one| one.user.as_str()).collect::<Vec<_>>(), ["alice"]);
+    }
+    assert!(stage.function.answers.inbox.rows().is_empty());
+    let devices = stage.function.directory.devices(&user("bob"), stage.clock.now()).await.expect("devices");
+    assert!(devices.is_empty());
+    assert_eq!(stage.ask("bob", "DELETE", "/v1/me", &Value::Null).await.status, 204, "twice is as once");
 }

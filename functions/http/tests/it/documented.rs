@@ -42,6 +42,7 @@ fn case(
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
@@ -72,6 +73,8 @@ fn cases() -> Vec<Case> {
         case("POST", ACKS, ACKS, json!({"refs": [REF]}), 400, "invalid_request"),
         case("POST", ACKS, ACKS, json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
         Case { failing: "delete", ..case("POST", ACKS, ACKS, ack, 503, "unavailable") },
+        case("DELETE", ME, ME, none.clone(), 204, ""),
+        Case { failing: "groups_of", ..case("DELETE", ME, ME, none.clone(), 503, "unavailable") },
         case("PUT", DEVICE, phone, none.clone(), 204, ""),
         case("PUT", DEVICE, phone, json!({}), 204, ""),
         case("PUT", DEVICE, phone, json!([]), 400, "invalid_request"),

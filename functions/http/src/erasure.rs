@@ -1,0 +1,35 @@
+//! Erasure: everything that is kept of a user goes, by the same steps by which each part of it goes alone. What the user has written to others
+//! is theirs and stays.
+
+use delivery::group::Change;
+use delivery::{Address, Connections, Directory, GroupPage, Groups, Inbox, Invocation, Queue};
+use protocol::UserId;
+use protocol::limits::MAX_GROUPS_PER_PAGE;
+
+use crate::Http;
+use crate::group_change::Unchanged;
+
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+    /// Leaves the groups, forgets the devices with their inboxes, and deletes what no device has claimed. Whatever failed, or took too
+    /// long, is left for the next time that it is asked for.
+    pub(crate) async fn erase(&self, user: &UserId, invocation: Invocation) -> Result<(), Unchanged> {
+        let (now, mut rng) = (invocation.now, invocation.rng());
+        loop {
+            let GroupPage { groups, more } = self.answers.groups.groups_of(user, None, MAX_GROUPS_PER_PAGE).await?;
+            for (group, _) in groups {
+                match self.change(user, &group, &Change::Remove { user: user.clone() }, now, &mut rng).await {
+                    // Not a member: somebody else removed the user meanwhile.
+                    Ok(_) | Err(Unchanged::Denied(_)) => {}
+                    Err(unchanged) => return Err(unchanged),
+                }
+            }
+            if !more {
+                break;
+            }
+        }
+        for device in self.directory.devices(user, now).await? {
+            self.forget(&Address { user: user.clone(), device: device.id }, now).await?;
+        }
+        Ok(self.empty(user, None, now).await?)
+    }
+}
