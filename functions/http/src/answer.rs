@@ -88,11 +88,11 @@ pub(crate) fn frame(frame: &ServerFrame) -> Response {
     }
 }
 
-/// The same, of a frame that is text already.
-pub(crate) fn page(text: String) -> Response {
-    match ServerFrame::parse(&text) {
-        Some(ServerFrame::Error { code, detail, .. }) => error(code, &detail),
-        _ => Response { status: 200, allow: None, body: Some(text) },
+/// The same, of a page that is text already.
+pub(crate) fn page(page: Result<String, ServerFrame>) -> Response {
+    match page {
+        Ok(text) => Response { status: 200, allow: None, body: Some(text) },
+        Err(error) => frame(&error),
     }
 }
 

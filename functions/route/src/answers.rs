@@ -6,7 +6,7 @@ use delivery::accept::{Audience, addressed};
 use delivery::{Address, Groups, Inbox, Key, Queue, accept};
 use futures::future::join_all;
 use protocol::packing::pack_page;
-use protocol::{Ack, Code, Delivery, GroupId, Nonce, Send, ServerFrame, Sync, Timestamp, UserId};
+use protocol::{Ack, Code, Delivery, GroupId, Send, ServerFrame, Sync, Timestamp, UserId};
 
 /// What answers, on the ports that it uses.
 #[derive(Clone, Debug)]
@@ -70,23 +70,23 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
         }
     }
 
-    /// One page of the inbox, as a `messages` frame.
-    pub async fn sync(&self, address: &Address, sync: Sync, now: Timestamp) -> String {
+    /// One page of the inbox, as the text of a `messages` frame.
+    ///
+    /// # Errors
+    /// An `error` frame when the inbox cannot be read.
+    pub async fn sync(&self, address: &Address, sync: Sync, now: Timestamp) -> Result<String, ServerFrame> {
         let Sync { nonce, after, limit } = sync;
         match self.inbox.page(&address.user, Some(&address.device), after.as_ref(), limit, now).await {
             Ok(page) => {
                 let deliveries: Vec<Delivery> =
                     page.rows.iter().map(|row| row.envelope.delivery(row.holder.shelf(), 0)).collect();
-                pack_page(&deliveries, page.more, nonce.as_ref())
+                Ok(pack_page(&deliveries, page.more, nonce.as_ref()))
             }
             Err(failure) => {
                 tracing::error!(%failure, "a sync could not be answered");
-                unavailable(nonce, "the inbox could not be read; sync again").render()
+                let detail = "the inbox could not be read; sync again".to_owned();
+                Err(ServerFrame::Error { code: Code::Unavailable, detail, nonce })
             }
         }
     }
-}
-
-fn unavailable(nonce: Option<Nonce>, detail: &str) -> ServerFrame {
-    ServerFrame::Error { code: Code::Unavailable, detail: detail.to_owned(), nonce }
 }

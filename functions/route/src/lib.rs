@@ -51,7 +51,10 @@ impl<I: Inbox, G: Groups, Q: Queue, C: Connections> Route<I, G, Q, C> {
         match ClientFrame::parse(frame) {
             Ok(ClientFrame::Send(send)) => Some(self.answers.send(&address.user, send, now).await.render()),
             Ok(ClientFrame::Ack(ack)) => self.answers.ack(address, ack).await.map(|error| error.render()),
-            Ok(ClientFrame::Sync(sync)) => Some(self.answers.sync(address, sync, now).await),
+            Ok(ClientFrame::Sync(sync)) => {
+                let page = self.answers.sync(address, sync, now).await;
+                Some(page.unwrap_or_else(|error| error.render()))
+            }
             // Usually answered by API Gateway itself, without this function.
             Ok(ClientFrame::Ping { nonce }) => Some(ServerFrame::Pong { nonce }.render()),
             Err(Rejected { nonce, code, detail }) => Some(ServerFrame::Error { code, detail, nonce }.render()),
