@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use delivery::{Address, Connection, ConnectionId, Connections, Directory, Pending, PostOutcome, Row};
+use futures::StreamExt;
 use futures::future::join_all;
+use futures::stream;
 use protocol::{Delivery, DeviceId, pack};
 use tokio::time::{Instant, timeout_at};
 
-use crate::Deliver;
+use crate::{AT_ONCE, Deliver};
 
-/// Longest time for the frames of one connection; what is left of them then is left to the Await. The function has 10 s for a
-/// whole batch, and one silent connection must not take its neighbours with it.
+/// Longest time for all frames; what is not posted by then is left to the Await. The function has 10 s for a whole batch.
 const BUDGET: Duration = Duration::from_secs(4);
 
 /// One envelope on its way to one connection.
@@ -37,27 +38,31 @@ impl Posting {
 }
 
 impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync> Deliver<I, D, G, Q, C, O> {
-    /// Posts to all connections at the same time, to each one frame after the other. Answers in order of `postings`.
+    /// Posts to many connections at the same time, to each one frame after the other. Answers in order of `postings`.
     pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
         let mut by_connection: BTreeMap<&ConnectionId, Vec<usize>> = BTreeMap::new();
         for (index, posting) in postings.iter().enumerate() {
             by_connection.entry(&posting.connection.id).or_default().push(index);
         }
-        let posted = join_all(by_connection.into_iter().map(|(connection, mut indexes)| async move {
-            indexes.sort_by(|a, b| postings[*a].delivery.reference.cmp(&postings[*b].delivery.reference));
-            let deliveries: Vec<Delivery> = indexes.iter().map(|index| postings[*index].delivery.clone()).collect();
-            let outcomes = self.post_to(connection, &deliveries).await;
-            indexes.into_iter().zip(outcomes).collect::<Vec<_>>()
-        }));
+        let deadline = Instant::now() + BUDGET;
+        let posted: Vec<_> = by_connection
+            .into_iter()
+            .map(|(connection, mut indexes)| async move {
+                indexes.sort_by(|a, b| postings[*a].delivery.reference.cmp(&postings[*b].delivery.reference));
+                let deliveries: Vec<Delivery> = indexes.iter().map(|index| postings[*index].delivery.clone()).collect();
+                let outcomes = self.post_to(connection, &deliveries, deadline).await;
+                indexes.into_iter().zip(outcomes).collect::<Vec<_>>()
+            })
+            .collect();
+        let posted: Vec<Vec<(usize, PostOutcome)>> = stream::iter(posted).buffer_unordered(AT_ONCE).collect().await;
         let mut outcomes = vec![PostOutcome::Unknown; postings.len()];
-        for (index, outcome) in posted.await.into_iter().flatten() {
+        for (index, outcome) in posted.into_iter().flatten() {
             outcomes[index] = outcome;
         }
         outcomes
     }
 
-    async fn post_to(&self, connection: &ConnectionId, deliveries: &[Delivery]) -> Vec<PostOutcome> {
-        let deadline = Instant::now() + BUDGET;
+    async fn post_to(&self, connection: &ConnectionId, deliveries: &[Delivery], deadline: Instant) -> Vec<PostOutcome> {
         let mut outcomes = Vec::with_capacity(deliveries.len());
         for (frame, count) in pack(deliveries) {
             let outcome = match outcomes.last() {
