@@ -1,12 +1,10 @@
 //! Runs the black-box tests of `tests/blackbox` and `tests/conformance` against one deployment. How it was deployed is not known here,
 //! except for the local cloud, which is started for them.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use serde_json::Value;
-
+use crate::local_cloud::LocalCloud;
 use crate::report::{Failure, Outcome};
 use crate::tally::Tally;
 use crate::{child, programs};
@@ -45,25 +43,7 @@ pub(crate) fn run(root: &Path, data: &Path, flags: &[&str]) -> Result<Outcome, F
 /// When that does not start, or one failed.
 pub(crate) fn local(root: &Path) -> Result<Outcome, Failure> {
     let data = root.join("target/blackbox");
-    let mut up = Command::new(programs::built(root, "vartalap")?);
-    up.current_dir(root).args(["up", "--memory", "--port", "0", "--json", "--waits", WAITS]);
-    up.args(["--wake-interval", WAKE_INTERVAL, "--data"]).arg(&data).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut up = child::spawn(&mut up)?;
-    let outcome = ready(&mut up).and_then(|(ws, pushes)| run(root, &data, &["--url", &ws, "--pushes", &pushes]));
-    let ended = up.kill().and_then(|()| up.wait());
-    ended.map_err(|error| Failure::new(format!("the local cloud could not be ended: {error}")))?;
-    outcome
-}
-
-/// Where the local cloud listens, and where it shows its wakes.
-fn ready(up: &mut Child) -> Result<(String, String), Failure> {
-    let mut line = String::new();
-    if let Some(output) = up.stdout.take() {
-        BufReader::new(output).read_line(&mut line).map_err(|error| Failure::new(format!("`vartalap up`: {error}")))?;
-    }
-    let ready: Value = serde_json::from_str(&line).unwrap_or_default();
-    match (ready["ws"].as_str(), ready["http"].as_str()) {
-        (Some(ws), Some(http)) => Ok((ws.to_owned(), format!("{http}/_local/pushes"))),
-        _ => Err(Failure::new("`vartalap up` ended before it was ready; it says why above")),
-    }
+    let cloud = LocalCloud::start(root, data.clone(), &["--waits", WAITS, "--wake-interval", WAKE_INTERVAL])?;
+    let pushes = format!("{}/_local/pushes", cloud.http);
+    run(root, &data, &["--url", &cloud.ws, "--pushes", &pushes])
 }

