@@ -363,10 +363,11 @@ pub const NO_SUCH_GROUP: &str = "attribute_not_exists(pk)";
 
 /// Replaces the group of version `before` by `after`.
 pub fn group_update(before: u64, after: &Group) -> Update {
-    let mut values = group_gone(before).values;
-    values.insert(":name".to_owned(), text(after.name.as_str()));
-    values.insert(":after".to_owned(), number(after.version));
-    Update { update: format!("SET {NAME} = :name, {VERSION} = :after"), values, ..group_gone(before) }
+    let mut update = group_gone(before);
+    update.update = format!("SET {NAME} = :name, {VERSION} = :after");
+    update.values.insert(":name".to_owned(), text(after.name.as_str()));
+    update.values.insert(":after".to_owned(), number(after.version));
+    update
 }
 
 /// The condition under which a group of version `before` goes.

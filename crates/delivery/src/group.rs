@@ -183,12 +183,16 @@ pub const NEWS_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl News {
     /// The message that tells `group` and whoever was just removed.
-    pub fn fanout(&self, id: MessageId, group: &GroupId, members: Vec<UserId>) -> Fanout {
+    pub fn fanout(&self, id: MessageId, group: &GroupId, mut members: Vec<UserId>) -> Fanout {
         let at = id.timestamp();
         let body = serde_json::to_string(self).expect("names and words are always JSON");
-        let mut members = members;
-        let told_too = self.users.iter().filter(|_| matches!(self.event, Event::Removed | Event::Left));
-        members.extend(told_too.filter(|user| !members.contains(user)).cloned().collect::<Vec<_>>());
+        if matches!(self.event, Event::Removed | Event::Left) {
+            for removed in &self.users {
+                if !members.contains(removed) {
+                    members.push(removed.clone());
+                }
+            }
+        }
         let envelope = Envelope {
             id,
             from: Sender::System,
@@ -213,22 +217,23 @@ pub fn decide(
     change: &Change,
     now: Timestamp,
 ) -> Result<Option<Transition>, Denied> {
-    if let Change::Create { name, users } = change {
-        return create(id, group, actor, name, users, now);
-    }
     let stranger = Denied { code: Code::NotAMember, detail: "you are not a member of such a group" };
-    let group = group.ok_or(stranger)?;
-    let actor = group.member(actor).ok_or(stranger)?;
-    let leaves = matches!(change, Change::Remove { user } if *user == actor.user);
-    if actor.role != Role::Admin && !leaves {
-        return Err(Denied { code: Code::NotAnAdmin, detail: "only an admin of the group may do this" });
-    }
+    let as_member = || group.and_then(|group| Some((group, group.member(actor)?))).ok_or(stranger);
+    let as_admin = || {
+        let (group, member) = as_member()?;
+        if member.role == Role::Admin {
+            Ok((group, member))
+        } else {
+            Err(Denied { code: Code::NotAnAdmin, detail: "only an admin of the group may do this" })
+        }
+    };
     match change {
-        Change::Create { .. } => Ok(None),
-        Change::Rename { name } => Ok(rename(group, actor, name)),
-        Change::Add { users } => add(group, actor, users, now),
-        Change::Remove { user } => Ok(remove(group, actor, user)),
-        Change::Appoint { user, role } => appoint(group, actor, user, *role),
+        Change::Create { name, users } => create(id, group, actor, name, users, now),
+        Change::Rename { name } => as_admin().map(|(group, admin)| rename(group, admin, name)),
+        Change::Add { users } => as_admin().and_then(|(group, admin)| add(group, admin, users, now)),
+        Change::Remove { user } if user == actor => as_member().map(|(group, member)| remove(group, member, user)),
+        Change::Remove { user } => as_admin().map(|(group, admin)| remove(group, admin, user)),
+        Change::Appoint { user, role } => as_admin().and_then(|(group, admin)| appoint(group, admin, user, *role)),
     }
 }
 

@@ -64,7 +64,11 @@ impl Fanout {
 
     /// Fanouts of at most [`MAX_FANOUT`] members each.
     pub fn steps(&self) -> impl Iterator<Item = Self> {
-        self.members.chunks(MAX_FANOUT).map(|members| Self { members: members.to_vec(), ..self.clone() })
+        self.members.chunks(MAX_FANOUT).map(|members| Self {
+            envelope: self.envelope.clone(),
+            members: members.to_vec(),
+            ephemeral: self.ephemeral,
+        })
     }
 }
 

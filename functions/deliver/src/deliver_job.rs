@@ -1,7 +1,7 @@
 //! Deliver: an envelope's first receive, and every other receive of the same record, does all of it again. It never infers an ack
 //! from a missing row, because an earlier receive may have died before its put. A crash costs a duplicate, never a loss.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use delivery::attempt::{AfterPost, after_post, is_stale, owed};
 use delivery::drain::awaits;
@@ -16,11 +16,20 @@ use crate::hand_over::Undelivered;
 use crate::posting::Posting;
 use crate::{Deliver, Looks};
 
+/// A Deliver that is asked for by a record, alone or among others.
+pub(crate) struct Asked {
+    pub(crate) job: delivery::Deliver,
+    /// Whether the record was received before. What was done then is not known.
+    pub(crate) again: bool,
+}
+
 /// A row that is owed, and the records that wait for it.
 struct Owed {
     jobs: Vec<usize>,
     row: Row,
     ephemeral: bool,
+    /// Whether one of the records was received before.
+    again: bool,
     /// Where it was or could be posted when the devices were last looked at.
     connection: Option<Connection>,
 }
@@ -42,13 +51,14 @@ impl Progress {
 
 impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
     /// Puts, posts, looks again for who seemed absent, hands over, and queues the Await. Answers in order of `jobs`.
-    pub(crate) async fn deliver(&self, jobs: &[delivery::Deliver], invocation: Invocation) -> Vec<Verdict> {
+    pub(crate) async fn deliver(&self, jobs: &[Asked], invocation: Invocation) -> Vec<Verdict> {
         let now = invocation.now;
         let mut progress = Progress { verdicts: vec![Verdict::Done; jobs.len()], posted: Vec::new() };
-        let current = jobs.iter().filter(|job| !is_stale(job, now));
+        let current = jobs.iter().map(|asked| &asked.job).filter(|job| !is_stale(job, now));
         let looks = self.look(current.map(|job| &job.recipient), now).await;
         let rows = owed_rows(jobs, &looks, &mut progress, now);
         let rows = self.put(rows, &mut progress).await;
+        self.delete_twins(&rows, &mut progress).await;
         let absent = self.post_first(rows, &mut progress, now).await;
         self.look_again(absent, &looks, &mut progress, now).await;
         self.queue_awaits(&mut progress, invocation).await;
@@ -68,6 +78,25 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
             }
         }
         ready
+    }
+
+    /// Deletes what an earlier receive of the same record may have put for a user who had no device then: now that every device has a row
+    /// of its own, nobody would come for it.
+    async fn delete_twins(&self, rows: &[Owed], progress: &mut Progress) {
+        let mut twins: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        for owed in rows.iter().filter(|owed| owed.again && !owed.ephemeral && owed.row.holder.device().is_some()) {
+            let twin = Key { holder: Holder::Unclaimed, ..owed.row.key() };
+            twins.entry(twin).or_default().extend(&owed.jobs);
+        }
+        if twins.is_empty() {
+            return;
+        }
+        let (keys, jobs): (Vec<Key>, Vec<Vec<usize>>) = twins.into_iter().unzip();
+        for (jobs, outcome) in jobs.into_iter().zip(self.inbox.delete(&keys).await) {
+            if let Err(failure) = outcome {
+                progress.retry(&jobs, &failure.to_string());
+            }
+        }
     }
 
     /// Posts to whoever is connected. Answers the stored rows whose device has no connection, or turned out to have none.
@@ -178,10 +207,10 @@ impl Owed {
 
 /// What the jobs owe, each key once: of two records with the same key in one batch, the later one's envelope is put and
 /// both wait for it.
-fn owed_rows(jobs: &[delivery::Deliver], looks: &Looks, progress: &mut Progress, now: Timestamp) -> Vec<Owed> {
+fn owed_rows(jobs: &[Asked], looks: &Looks, progress: &mut Progress, now: Timestamp) -> Vec<Owed> {
     let mut rows: Vec<Owed> = Vec::new();
     let mut places: HashMap<(Key, bool), usize> = HashMap::new();
-    for (index, job) in jobs.iter().enumerate().filter(|(_, job)| !is_stale(job, now)) {
+    for (index, Asked { job, again }) in jobs.iter().enumerate().filter(|(_, asked)| !is_stale(&asked.job, now)) {
         let devices = match &looks[&job.recipient] {
             Ok(devices) => devices,
             Err(reason) => {
@@ -198,10 +227,11 @@ fn owed_rows(jobs: &[delivery::Deliver], looks: &Looks, progress: &mut Progress,
                 Some(place) => {
                     rows[*place].jobs.push(index);
                     rows[*place].row = row;
+                    rows[*place].again |= again;
                 }
                 None => {
                     places.insert((row.key(), job.ephemeral), rows.len());
-                    rows.push(Owed { jobs: vec![index], row, ephemeral: job.ephemeral, connection });
+                    rows.push(Owed { jobs: vec![index], row, ephemeral: job.ephemeral, again: *again, connection });
                 }
             }
         }

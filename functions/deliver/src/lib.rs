@@ -25,6 +25,8 @@ use lambda::{HandlerError, Record, Verdict};
 use protocol::{Timestamp, UserId};
 use serde_json::Value;
 
+use crate::deliver_job::Asked;
+
 pub use settings::Settings;
 
 /// The function, on the ports that it uses.
@@ -86,19 +88,24 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         records: Vec<(Record, Vec<delivery::Deliver>)>,
         invocation: Invocation,
     ) -> Vec<(Record, Verdict)> {
-        let jobs: Vec<delivery::Deliver> = records.iter().flat_map(|(_, jobs)| jobs).cloned().collect();
+        let (mut jobs, mut counts) = (Vec::new(), Vec::new());
+        for (record, asked) in records {
+            let again = record.receive_count > 1;
+            counts.push((record, asked.len()));
+            jobs.extend(asked.into_iter().map(|job| Asked { job, again }));
+        }
         let mut verdicts = self.deliver(&jobs, invocation).await.into_iter();
-        let settled = records.into_iter().map(|(record, jobs)| {
-            let verdicts: Vec<Verdict> = verdicts.by_ref().take(jobs.len()).collect();
-            (record, worst(verdicts))
-        });
-        settled.collect()
+        let mut verdict_of = |count| worst(verdicts.by_ref().take(count).collect());
+        counts.into_iter().map(|(record, count)| (record, verdict_of(count))).collect()
     }
 
     /// Does what stands alone in its record.
     async fn alone(&self, job: &Job, receive_count: u32, invocation: Invocation) -> Verdict {
         match job {
-            Job::Deliver(job) => worst(self.deliver(std::slice::from_ref(job), invocation).await),
+            Job::Deliver(job) => {
+                let asked = Asked { job: job.clone(), again: receive_count > 1 };
+                worst(self.deliver(&[asked], invocation).await)
+            }
             Job::Fanout(job) => self.fan_out(job).await,
             Job::Announce(job) => self.announce(job, invocation).await,
             Job::Await(job) => self.await_acks(job, receive_count, invocation).await,

@@ -2,7 +2,7 @@
 //! device is not decided here.
 
 use delivery::drain::PAGE;
-use delivery::{Address, Connections, Directory, Failure, Groups, Inbox, Key, Queue};
+use delivery::{Address, Connection, Connections, Directory, Failure, Groups, Inbox, Key, Queue};
 use protocol::{DeviceId, Ref, Timestamp, UserId};
 
 use crate::Http;
@@ -16,12 +16,22 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
         }
     }
 
-    /// Closes its connection, deletes what is pending for it, and forgets the device, in an order that can be gone through again from the
-    /// start when something failed. A message that is being delivered at this moment may be left in the inbox until it expires.
-    pub(crate) async fn forget(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+    /// Forgets a device, on whichever connection it is.
+    pub(crate) async fn find_and_forget(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
         let devices = self.directory.devices(&address.user, now).await?;
         let device = devices.into_iter().find(|device| device.id == address.device);
-        if let Some(connection) = device.and_then(|device| device.connection) {
+        self.forget(address, device.and_then(|device| device.connection).as_ref(), now).await
+    }
+
+    /// Closes its connection, deletes what is pending for it, and forgets the device, in an order that can be gone through again from the
+    /// start when something failed. A message that is being delivered at this moment may be left in the inbox until it expires.
+    pub(crate) async fn forget(
+        &self,
+        address: &Address,
+        connection: Option<&Connection>,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        if let Some(connection) = connection {
             self.connections.disconnect(&connection.id).await?;
         }
         // Before, since nobody finds the inbox of a device that is forgotten; and after, for what came meanwhile. Unclaimed envelopes are the

@@ -28,7 +28,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
             }
         }
         for device in self.directory.devices(user, now).await? {
-            self.forget(&Address { user: user.clone(), device: device.id }, now).await?;
+            let address = Address { user: user.clone(), device: device.id };
+            self.forget(&address, device.connection.as_ref(), now).await?;
         }
         Ok(self.empty(user, None, now).await?)
     }

@@ -12,6 +12,7 @@ mod settings;
 
 use delivery::group::{Change, Role};
 use delivery::{Address, Connections, Directory, Groups, Inbox, Invocation, Queue};
+use futures::future::{OptionFuture, join};
 use lambda::HandlerError;
 use lambda::http::{Request, Response, request};
 use protocol::{Call, Code, GroupId, UserId};
@@ -60,16 +61,15 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
             Call::Send(send) => answer::frame(&self.answers.send(user, send, now).await),
             Call::Sync { device, sync } => {
                 let address = address(device);
-                if sync.after.is_none() {
-                    self.note_seen(&address, now).await;
-                }
-                answer::page(self.answers.sync(&address, sync, now).await)
+                let seen = sync.after.is_none().then(|| self.note_seen(&address, now));
+                let (page, _) = join(self.answers.sync(&address, sync, now), OptionFuture::from(seen)).await;
+                answer::page(page)
             }
             Call::Ack { device, ack } => {
                 self.answers.ack(&address(device), ack).await.map_or_else(answer::done, |error| answer::frame(&error))
             }
             Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
-            Call::ForgetDevice { device } => answer::outcome(self.forget(&address(device), now).await),
+            Call::ForgetDevice { device } => answer::outcome(self.find_and_forget(&address(device), now).await),
             Call::Erase => match self.erase(user, invocation).await {
                 Ok(()) => answer::done(),
                 Err(unchanged) => answer::unchanged(unchanged),

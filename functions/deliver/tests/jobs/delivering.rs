@@ -295,3 +295,33 @@ async fn an_event_of_the_wrong_shape_fails_as_a_whole() {
         assert!(stage.function.handle(event, stage.clock.invocation()).await.is_err());
     }
 }
+
+/// Found by the simulated world, seed 78527: what an earlier receive had put for a user without a device stayed, beside what a later
+/// receive put for the device that had come.
+#[tokio::test]
+async fn an_unclaimed_row_of_an_earlier_receive_does_not_outlive_the_rows_of_the_devices() {
+    let stage = Stage::new();
+    stage.send(1, "bob").await;
+    stage.function.offline.ledger.fail_next("publish", 1);
+    stage.step().await;
+    assert_eq!(stage.rows().iter().map(|row| row.holder.clone()).collect::<Vec<_>>(), [Holder::Unclaimed]);
+    stage.connect("bob", "phone", "c1").await;
+    stage.run_for(secs(4)).await;
+    let delivered = stage.deliveries("c1");
+    assert_eq!(delivered.len(), 1);
+    stage.ack("bob", "phone", &delivered[0]).await;
+    assert!(stage.rows().is_empty(), "{:?}", stage.rows());
+}
+
+#[tokio::test]
+async fn an_unclaimed_row_that_cannot_be_deleted_brings_its_record_again() {
+    let stage = Stage::new();
+    stage.send(1, "bob").await;
+    stage.function.offline.ledger.fail_next("publish", 1);
+    stage.step().await;
+    stage.connect("bob", "phone", "c1").await;
+    stage.function.inbox.ledger.fail_next("delete", 1);
+    stage.run_for(secs(60)).await;
+    let holders: Vec<Holder> = stage.rows().into_iter().map(|row| row.holder).collect();
+    assert!(!holders.contains(&Holder::Unclaimed), "{holders:?}");
+}

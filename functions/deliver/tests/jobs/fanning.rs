@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use delivery::group::{Change, NEWS_LIFETIME, decide};
-use delivery::{Announce, Fanout, Groups, Job};
+use delivery::{Announce, Fanout, Groups, Holder, Job, Key};
 use protocol::{GroupId, Kind, MessageId, Recipient, Sender, UserId};
+use serde_json::Value;
 
 use crate::stage::{Stage, secs, user};
 
@@ -130,6 +131,27 @@ async fn a_record_whose_recipient_failed_comes_again_alone() {
     assert_eq!(response["batchItemFailures"].as_array().map(Vec::len), Some(1), "its neighbour is done");
     stage.run_for(secs(60)).await;
     assert_eq!(stage.rows().len(), 2);
+}
+
+#[tokio::test]
+async fn the_verdict_of_a_record_is_that_of_its_own_recipients() {
+    let stage = Stage::new();
+    for name in ["bob", "carol", "dave", "erin"] {
+        stage.connect(name, "phone", name).await;
+    }
+    stage.enqueue(fanout(&stage, &[user("bob"), user("carol")])).await;
+    stage.send(2, "dave").await;
+    let unprocessed = stage.send(3, "erin").await;
+    let holder = Holder::Device("phone".parse().expect("a device"));
+    let key = Key { user: user("erin"), holder, id: unprocessed, sender: user("alice").into() };
+    stage.function.inbox.leave_unprocessed(key);
+    // The first of the four who are looked for.
+    stage.function.directory.ledger.fail_next("devices", 1);
+    let batch = stage.function.queue.receive(10);
+    let response = stage.handle(&batch).await;
+    let kept: Vec<&Value> = response["batchItemFailures"].as_array().expect("a list").iter().collect();
+    let ids: Vec<&str> = kept.iter().filter_map(|one| one["itemIdentifier"].as_str()).collect();
+    assert_eq!(ids, [batch[0].id.as_str(), batch[2].id.as_str()], "bob's and erin's");
 }
 
 #[tokio::test]
