@@ -8,9 +8,9 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
     WriteRequest,
 };
-use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row};
+use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row, Told};
 use futures::future::join_all;
-use protocol::{DeviceId, Ref, Timestamp, UserId};
+use protocol::{DeviceId, MessageName, Ref, Timestamp, UserId};
 
 use crate::dynamo::{self, capacity, is_condition_failure};
 use crate::failure::{failure, refused};
@@ -29,6 +29,13 @@ pub struct DynamoInbox {
     client: Client,
     table: String,
     meter: Arc<Meter>,
+}
+
+/// What was read by keys.
+struct Items {
+    found: HashMap<Identity, Item>,
+    /// What the table answered nothing about.
+    left: HashSet<Identity>,
 }
 
 /// What was read of one shelf.
@@ -96,12 +103,13 @@ impl DynamoInbox {
         join_all(chunks.into_iter().map(|chunk| self.write(operation, chunk))).await.into_iter().flatten().collect()
     }
 
-    async fn get_chunk(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
+    /// Reads up to 100 items by their keys.
+    async fn get_items(&self, operation: &'static str, keys: Vec<Item>) -> Result<Items, Failure> {
         let wanted = KeysAndAttributes::builder()
             .consistent_read(true)
-            .set_keys(Some(keys.iter().map(keys::row_key).collect()))
+            .set_keys(Some(keys))
             .build()
-            .map_err(|error| failure("read envelopes", &error))?;
+            .map_err(|error| failure(operation, &error))?;
         let output = self
             .client
             .batch_get_item()
@@ -109,22 +117,27 @@ impl DynamoInbox {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| failure("read envelopes", &error))?;
+            .map_err(|error| failure(operation, &error))?;
         self.count("BatchGetItem", Unit::ReadUnit, output.consumed_capacity());
-        let found: HashMap<Identity, &Item> = output
+        let found = output
             .responses()
             .and_then(|tables| tables.get(&self.table))
             .into_iter()
             .flatten()
-            .filter_map(|item| Some((owned(keys::identity(item)?), item)))
+            .filter_map(|item| Some((owned(keys::identity(item)?), item.clone())))
             .collect();
-        let left: HashSet<Identity> = output
+        let left = output
             .unprocessed_keys()
             .and_then(|tables| tables.get(&self.table))
             .into_iter()
             .flat_map(KeysAndAttributes::keys)
             .filter_map(|key| keys::identity(key).map(owned))
             .collect();
+        Ok(Items { found, left })
+    }
+
+    async fn get_chunk(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
+        let Items { found, left } = self.get_items("read envelopes", keys.iter().map(keys::row_key).collect()).await?;
         let lookup = |key: &Key| {
             let identity = identity_of(key);
             match found.get(&identity).map(|item| keys::row(&key.user, &key.holder, item)) {
@@ -231,6 +244,54 @@ impl Inbox for DynamoInbox {
         Ok(merge(pages, limit))
     }
 
+    async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {
+        const OPERATION: &str = "read what senders were told";
+        let keys = messages.iter().map(|name| keys::told_key(user, name)).collect();
+        let Items { found, left } = self.get_items(OPERATION, keys).await?;
+        if !left.is_empty() {
+            return Err(refused(OPERATION, "unprocessed"));
+        }
+        let told = found.values().filter(|item| !keys::is_expired(item, now)).map(|item| keys::told(user, item));
+        told.collect::<Result<_, _>>().map_err(|error| refused(OPERATION, error.to_string()))
+    }
+
+    async fn keep_told(&self, told: &[Told]) -> Result<(), Failure> {
+        let request = |told: &Told| {
+            let put = PutRequest::builder().set_item(Some(keys::told_item(told))).build().expect("the item is set");
+            let key = keys::told_key(&told.user, &told.name);
+            (identity(&key), WriteRequest::builder().put_request(put).build())
+        };
+        let written = self.write_all("keep what senders were told", told.iter().map(request).collect()).await;
+        written.into_iter().collect()
+    }
+
+    async fn forget_told(&self, user: &UserId) -> Result<(), Failure> {
+        const OPERATION: &str = "forget what senders were told";
+        let mut start: Option<Item> = None;
+        loop {
+            let query = self.client.query().table_name(&self.table).consistent_read(true);
+            let output = query
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", keys::told_pk(user))
+                .projection_expression("pk, sk")
+                .set_exclusive_start_key(start)
+                .return_consumed_capacity(ReturnConsumedCapacity::Total)
+                .send()
+                .await
+                .map_err(|error| failure(OPERATION, &error))?;
+            self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+            let deletes = output.items().iter().map(|key| {
+                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().expect("the key is set");
+                (identity(key), WriteRequest::builder().delete_request(delete).build())
+            });
+            self.write_all(OPERATION, deletes.collect()).await.into_iter().collect::<Result<(), _>>()?;
+            start = output.last_evaluated_key().filter(|key| !key.is_empty()).cloned();
+            if start.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
         let update = dynamo::update(&self.client, &self.table, keys::row_key(key), keys::undelivered_update());
         let outcome = update.send().await;
@@ -269,8 +330,11 @@ fn owned((pk, sk): (&str, &str)) -> Identity {
 }
 
 fn identity_of(key: &Key) -> Identity {
-    let item = keys::row_key(key);
-    keys::identity(&item).map(owned).expect("a row key has both parts")
+    identity(&keys::row_key(key))
+}
+
+fn identity(key: &Item) -> Identity {
+    keys::identity(key).map(owned).expect("a key has both parts")
 }
 
 /// What a request that was left unprocessed is about.

@@ -11,7 +11,8 @@
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
 //! | directory | `G#group` | `M#user` | `r` role, `j` joined at (ms) |
 //! | directory | `G#group` | `C#id` | a change: `b` its news (JSON), `ttl` |
-//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
+//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `r` that the sender is to be told, `s` that other devices have it, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
+//! | inbox | `user#~` | `ID~SENDER` | what the sender was told of the user: `e` event, `ttl` |
 //!
 //! `#`, `*` and `~` are outside the alphabets of users and devices, so no two keys run into each other. `ttl` is in seconds,
 //! as DynamoDB wants it; every other time is in milliseconds.
@@ -19,8 +20,13 @@
 use std::collections::HashMap;
 
 use delivery::group::{NEWS_LIFETIME, Role};
-use delivery::{Connection, ConnectionId, Device, Due, Envelope, Group, Holder, Key, Member, News, Row, WakeState};
-use protocol::{Body, DeviceId, GroupId, GroupName, Kind, MessageId, Recipient, Ref, Shelf, Timestamp, UserId};
+use delivery::{
+    Connection, ConnectionId, Device, Due, Envelope, Group, Holder, Key, Member, News, Row, Told, WakeState,
+};
+use protocol::{
+    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, ReceiptEvent, Recipient, Ref, Shelf, Timestamp,
+    UserId,
+};
 
 /// A value of an item, for those who hold items and may not name the SDK.
 pub use aws_sdk_dynamodb::types::AttributeValue;
@@ -39,7 +45,10 @@ const BODY: &str = "b";
 const ACCEPTED_AT: &str = "a";
 const KIND: &str = "k";
 const TO: &str = "to";
+const RECEIPTS: &str = "r";
+const SHARED: &str = "s";
 const UNDELIVERED: &str = "u";
+const EVENT: &str = "e";
 const CONNECTION: &str = "c";
 const CONNECTED_AT: &str = "ca";
 const CONNECTION_END: &str = "cx";
@@ -116,8 +125,9 @@ pub fn row_item(row: &Row) -> Item {
     if envelope.kind != Kind::Message {
         item.insert(KIND.to_owned(), text(envelope.kind.as_str()));
     }
-    if row.undelivered {
-        item.insert(UNDELIVERED.to_owned(), AttributeValue::Bool(true));
+    let flags = [(RECEIPTS, envelope.receipts), (UNDELIVERED, row.undelivered), (SHARED, row.shared)];
+    for (name, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
+        item.insert(name.to_owned(), AttributeValue::Bool(true));
     }
     item
 }
@@ -143,9 +153,48 @@ pub fn row(user: &UserId, holder: &Holder, item: &Item) -> Result<Row, Unreadabl
             kind: if item.contains_key(KIND) { Kind::of(text_of(item, KIND)?) } else { Kind::Message },
             at: Timestamp::from_millis(number_of(item, ACCEPTED_AT)?),
             expires_at: Timestamp::from_secs(number_of(item, TTL)?),
+            receipts: is_set(item, RECEIPTS),
             body: Body::from_json(text_of(item, BODY)?.to_owned()).map_err(|_| UnreadableItem(BODY))?,
         },
-        undelivered: matches!(item.get(UNDELIVERED), Some(AttributeValue::Bool(true))),
+        undelivered: is_set(item, UNDELIVERED),
+        shared: is_set(item, SHARED),
+    })
+}
+
+fn is_set(item: &Item, name: &'static str) -> bool {
+    matches!(item.get(name), Some(AttributeValue::Bool(true)))
+}
+
+/// The partition of what senders were told of a user.
+pub fn told_pk(user: &UserId) -> AttributeValue {
+    text(format!("{user}#~"))
+}
+
+/// The key of what the sender of a message was told of a user.
+pub fn told_key(user: &UserId, name: &MessageName) -> Item {
+    let reference = Ref { id: name.id, sender: name.from.clone(), shelf: Shelf::Own, watched: false };
+    Item::from([(PK.to_owned(), told_pk(user)), (SK.to_owned(), text(reference.position()))])
+}
+
+/// What a sender was told, as an item of the inbox table.
+pub fn told_item(told: &Told) -> Item {
+    let mut item = told_key(&told.user, &told.name);
+    item.insert(EVENT.to_owned(), text(told.event.as_str()));
+    item.insert(TTL.to_owned(), number(told.expires_at.as_secs()));
+    item
+}
+
+/// Reads what a sender was told of `user`.
+///
+/// # Errors
+/// When it was not written by [`told_item`].
+pub fn told(user: &UserId, item: &Item) -> Result<Told, UnreadableItem> {
+    let Ref { id, sender, .. } = Ref::at(text_of(item, SK)?, Shelf::Own).map_err(|_| UnreadableItem(SK))?;
+    Ok(Told {
+        user: user.clone(),
+        name: MessageName { id, from: sender },
+        event: ReceiptEvent::of(text_of(item, EVENT)?).ok_or(UnreadableItem(EVENT))?,
+        expires_at: Timestamp::from_secs(number_of(item, TTL)?),
     })
 }
 

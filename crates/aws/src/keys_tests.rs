@@ -30,9 +30,11 @@ fn row_of(user: &str, device: Option<&str>, body: &str) -> Row {
             kind: Kind::Message,
             at: Timestamp::from_millis(1_755_500_000_123),
             expires_at: Timestamp::from_secs(1_758_092_000),
+            receipts: false,
             body: Body::text(body),
         },
         undelivered: false,
+        shared: false,
     }
 }
 

@@ -44,9 +44,11 @@ fn row(n: u64) -> Row {
             kind: Kind::Message,
             at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
+            receipts: false,
             body: Body::text("hi"),
         },
         undelivered: false,
+        shared: false,
     }
 }
 

@@ -198,7 +198,8 @@ impl<W: Write> Chat<W> {
         }
         let (id, to) = (client::new_message_id(client::now()), Recipient::User(self.to.clone()));
         let body = marks::body(&shown);
-        let _untold = self.client.enqueue(Outgoing { id, to, body, ephemeral: true, expires_in: None });
+        let _untold =
+            self.client.enqueue(Outgoing { id, to, body, ephemeral: true, receipts: false, expires_in: None });
     }
 
     async fn end(mut self) -> Result<(), Failure> {

@@ -127,7 +127,7 @@ mod tests {
     fn delivery(body: &str) -> Delivery {
         let id: MessageId = ID.parse().expect("an id");
         Delivery {
-            reference: Ref { id, sender: "alice".parse().expect("a user"), shelf: Shelf::Own },
+            reference: Ref { id, sender: "alice".parse().expect("a user"), shelf: Shelf::Own, watched: false },
             id,
             from: "alice".parse().expect("a user"),
             to: Recipient::User("bob".parse().expect("a user")),

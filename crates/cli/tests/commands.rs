@@ -213,7 +213,7 @@ fn mark(ids: &[MessageId]) -> Body {
 fn delivery(n: u64, text: &str) -> Delivery {
     let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
     Delivery {
-        reference: Ref { id, sender: "bob".parse().expect("a sender"), shelf: Shelf::Own },
+        reference: Ref { id, sender: "bob".parse().expect("a sender"), shelf: Shelf::Own, watched: false },
         id,
         from: "bob".parse().expect("a sender"),
         to: Recipient::User("alice".parse().expect("a user")),

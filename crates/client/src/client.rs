@@ -75,7 +75,7 @@ impl Client {
     /// # Errors
     /// [`SendError`] when the message cannot be queued.
     pub fn send(&self, to: Recipient, body: Body) -> Result<MessageId, SendError> {
-        let message = |id| Outgoing { id, to, body, ephemeral: false, expires_in: None };
+        let message = |id| Outgoing { id, to, body, ephemeral: false, receipts: false, expires_in: None };
         self.0.0.change(|core, now| core.send(now, clock::now(), message))
     }
 

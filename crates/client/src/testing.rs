@@ -14,7 +14,7 @@ pub(crate) fn id(n: u64) -> MessageId {
 /// The envelope of the `n`th message of `from` to bob.
 pub(crate) fn delivery(from: &str, n: u64) -> Delivery {
     Delivery {
-        reference: Ref { id: id(n), sender: user(from).into(), shelf: Shelf::Own },
+        reference: Ref { id: id(n), sender: user(from).into(), shelf: Shelf::Own, watched: false },
         id: id(n),
         from: user(from).into(),
         to: Recipient::User(user("bob")),
@@ -32,6 +32,7 @@ pub(crate) fn outgoing(n: u64, bytes: usize) -> Outgoing {
         to: Recipient::User(user("bob")),
         body: Body::text(&"x".repeat(bytes - 2)),
         ephemeral: false,
+        receipts: false,
         expires_in: None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use protocol::limits::{ID_WINDOW_FUTURE, ID_WINDOW_PAST, MAX_EXPIRES_IN_SECS, MAX_SERVER_FRAME_BYTES};
 use protocol::packing::frame_bytes;
-use protocol::{Code, GroupId, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Shelf, Timestamp, UserId};
+use protocol::{Code, GroupId, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Timestamp, UserId};
 
 use crate::envelope::Envelope;
 use crate::group::Group;
@@ -129,15 +129,15 @@ fn judge(
         at: now,
         // Rows expire at whole seconds; rounded up, since rounded down a message of one second might be gone at once.
         expires_at: Timestamp::from_secs(now.plus(lifetime).as_millis().div_ceil(1000)),
+        receipts: message.receipts,
         body: message.body,
     };
-    // The longest form in which any device can receive it: from the unclaimed inbox.
-    if frame_bytes(&envelope.delivery(Shelf::Unclaimed, 0)) > MAX_SERVER_FRAME_BYTES {
+    if frame_bytes(&envelope.longest_delivery()) > MAX_SERVER_FRAME_BYTES {
         return refuse(Code::TooLarge, "the message would not fit into a frame of 30000 bytes; send an attachment");
     }
     let ephemeral = message.ephemeral;
     Ok(match recipients {
-        Recipients::One(recipient) => Job::Deliver(Deliver { envelope, recipient, ephemeral }),
+        Recipients::One(recipient) => Job::Deliver(Deliver { envelope, recipient, ephemeral, except: None }),
         Recipients::Each(members) => Job::Fanout(Fanout { envelope, members, ephemeral }),
     })
 }
@@ -167,6 +167,7 @@ mod tests {
             to: Recipient::User("bob".parse().expect("a user")),
             body: Body::text(text),
             ephemeral: false,
+            receipts: false,
             expires_in: None,
         }
     }
@@ -195,7 +196,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_a_frame_is_too_large() {
-        let overhead = { frame_bytes(&judged(message(NOW, ""), NOW).delivery(Shelf::Unclaimed, 0)) };
+        let overhead = { frame_bytes(&judged(message(NOW, ""), NOW).longest_delivery()) };
         let room = MAX_SERVER_FRAME_BYTES - overhead;
         assert_eq!(code_of(message(NOW, &"x".repeat(room))), None);
         assert_eq!(code_of(message(NOW, &"x".repeat(room + 1))), Some(Code::TooLarge));

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use protocol::Timestamp;
 use protocol::limits::EPHEMERAL_LIFETIME;
+use protocol::{Kind, Timestamp};
 
 use crate::envelope::{Connection, Device, Holder, Row};
 use crate::job::Deliver;
@@ -15,16 +15,25 @@ use crate::schedule::Waits;
 /// answered before the socket is.
 pub const OPENING: Duration = Duration::from_secs(10);
 
-/// The rows that a Deliver owes: one for each device of the recipient, or an unclaimed one if there is none.
+/// The rows that a Deliver owes: one for each device of the recipient, or an unclaimed one if there is none. A device that is excepted has
+/// it, so that then there may be nothing to do.
 ///
 /// None bears the mark, whoever is absent: another receive of the same record may put a row, fail, and find its record deleted by a
 /// receive that is done. A mark that it left would keep the Await from handing over what was never published.
 pub fn owed(job: &Deliver, devices: &[Device]) -> Vec<Row> {
-    let row = |holder| Row { user: job.recipient.clone(), holder, envelope: job.envelope.clone(), undelivered: false };
-    if devices.is_empty() {
+    let shared = devices.len() > 1 && job.envelope.kind != Kind::Receipt;
+    let row = |holder| Row {
+        user: job.recipient.clone(),
+        holder,
+        envelope: job.envelope.clone(),
+        undelivered: false,
+        shared,
+    };
+    if devices.is_empty() && job.except.is_none() {
         return vec![row(Holder::Unclaimed)];
     }
-    devices.iter().map(|device| row(Holder::Device(device.id.clone()))).collect()
+    let owed = devices.iter().filter(|device| job.except.as_ref() != Some(&device.id));
+    owed.map(|device| row(Holder::Device(device.id.clone()))).collect()
 }
 
 /// Whether a job has outlived its use: an envelope that expired, or an ephemeral one older than 30 s.

@@ -39,6 +39,8 @@ pub enum RecordKind {
     Fanout,
     /// [`Job::Announce`].
     Announce,
+    /// [`Job::Acked`].
+    Acked,
     /// [`Job::Await`].
     Await,
     /// [`Job::Drain`].
@@ -55,6 +57,7 @@ impl fmt::Display for RecordKind {
             Self::Deliver => "deliver",
             Self::Fanout => "fanout",
             Self::Announce => "announce",
+            Self::Acked => "acked",
             Self::Await => "await",
             Self::Drain => "drain",
             Self::HandOver => "hand-over",
@@ -146,6 +149,12 @@ impl About {
                 let messages = vec![announce.id];
                 let record = shown(&Job::Announce(announce));
                 Self { kind: RecordKind::Announce, users: Vec::new(), messages, record }
+            }
+            Job::Acked(acked) => {
+                let senders = acked.messages.iter().filter_map(|message| message.name.from.user().cloned());
+                let users = once([acked.user.clone()].into_iter().chain(senders));
+                let messages = once(acked.messages.iter().map(|message| message.name.id));
+                Self { kind: RecordKind::Acked, users, messages, record: shown(&Job::Acked(acked)) }
             }
             Job::Await(wait) => {
                 let recipients = wait.pending.iter().map(|pending| pending.user.clone());

@@ -28,5 +28,5 @@ pub fn next(drain: &Drain, page: &Page) -> Option<Drain> {
 
 /// What a row is to the device that it was posted to.
 pub fn pending(drain: &Drain, row: &Row) -> Pending {
-    Pending { user: drain.user.clone(), device: drain.device.clone(), reference: row.key().reference() }
+    Pending { user: drain.user.clone(), device: drain.device.clone(), reference: row.reference() }
 }

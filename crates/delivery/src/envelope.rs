@@ -3,8 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use fastrand::Rng;
 use protocol::{Body, Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Sender, Shelf, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
+
+/// An id for a message that Vartalap itself makes at `now`.
+pub fn new_message_id(now: Timestamp, rng: &mut Rng) -> MessageId {
+    let mut random = [0; 10];
+    rng.fill(&mut random);
+    MessageId::made(now, &random)
+}
 
 /// A message on its way to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +30,9 @@ pub struct Envelope {
     pub at: Timestamp,
     /// When it ceases to be owed, in whole seconds. `expires_in` after acceptance.
     pub expires_at: Timestamp,
+    /// Whether its sender is told when a recipient has it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub receipts: bool,
     /// What it says.
     pub body: Body,
 }
@@ -32,10 +43,19 @@ impl Envelope {
         self.expires_at <= now
     }
 
-    /// The envelope as a device receives it.
-    pub fn delivery(&self, shelf: Shelf, attempt: u32) -> Delivery {
+    /// Whether a device that is not there is woken for it. A receipt waits until the device comes for something else.
+    pub fn wakes(&self) -> bool {
+        self.kind != Kind::Receipt
+    }
+
+    /// The longest form in which a device can receive it: from the unclaimed inbox, and with somebody waiting for its ack.
+    pub fn longest_delivery(&self) -> Delivery {
+        self.delivery(Shelf::Unclaimed, true, 0)
+    }
+
+    fn delivery(&self, shelf: Shelf, watched: bool, attempt: u32) -> Delivery {
         Delivery {
-            reference: Ref { id: self.id, sender: self.from.clone(), shelf },
+            reference: Ref { id: self.id, sender: self.from.clone(), shelf, watched },
             id: self.id,
             from: self.from.clone(),
             to: self.to.clone(),
@@ -106,9 +126,9 @@ impl Key {
         Self { user: user.clone(), holder, id: reference.id, sender: reference.sender.clone() }
     }
 
-    /// The ref under which a device acks it.
+    /// Its ref, as far as the key tells: not whether it is watched.
     pub fn reference(&self) -> Ref {
-        Ref { id: self.id, sender: self.sender.clone(), shelf: self.holder.shelf() }
+        Ref { id: self.id, sender: self.sender.clone(), shelf: self.holder.shelf(), watched: false }
     }
 }
 
@@ -123,6 +143,8 @@ pub struct Row {
     pub envelope: Envelope,
     /// The mark: an Await has handed it to the offline path, and no Await does again.
     pub undelivered: bool,
+    /// Whether other devices of the recipient have it as well.
+    pub shared: bool,
 }
 
 impl Row {
@@ -134,6 +156,23 @@ impl Row {
             id: self.envelope.id,
             sender: self.envelope.from.clone(),
         }
+    }
+
+    /// The ref under which a device acks it.
+    pub fn reference(&self) -> Ref {
+        Ref { watched: self.is_watched(), ..self.key().reference() }
+    }
+
+    /// The envelope as a device receives it.
+    pub fn delivery(&self, attempt: u32) -> Delivery {
+        self.envelope.delivery(self.holder.shelf(), self.is_watched(), attempt)
+    }
+
+    /// Whether its ack is to be told to somebody: to its sender, or to the other devices that have it. Of what nobody has claimed, any
+    /// device may show it. The ack of a receipt is told to nobody, or receipts would never end.
+    fn is_watched(&self) -> bool {
+        let is_unclaimed = self.holder == Holder::Unclaimed;
+        self.envelope.kind != Kind::Receipt && (self.envelope.receipts || self.shared || is_unclaimed)
     }
 }
 

@@ -200,6 +200,7 @@ impl News {
             kind: Kind::System,
             at,
             expires_at: Timestamp::from_secs(at.plus(NEWS_LIFETIME).as_secs()),
+            receipts: false,
             body: Body::from_json(body).expect("it is JSON"),
         };
         Fanout { envelope, members, ephemeral: false }

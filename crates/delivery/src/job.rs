@@ -3,7 +3,7 @@
 //! Records outlive a deployment by days, so a change here must read what the version before it wrote. A job holds no
 //! AWS name; its receive count and receipt belong to the record around it.
 
-use protocol::{DeviceId, GroupId, MessageId, Ref, UserId};
+use protocol::{DeviceId, GroupId, MessageId, MessageName, ReceiptEvent, Ref, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::{Address, ConnectionId, Envelope, Key};
@@ -19,6 +19,8 @@ pub enum Job {
     Fanout(Fanout),
     /// Tell a group what became of it.
     Announce(Announce),
+    /// Tell those who wait for it that something was acked or read.
+    Acked(Acked),
     /// Attempt again what is still unacked.
     Await(Await),
     /// Post a device's backlog.
@@ -35,6 +37,9 @@ pub struct Deliver {
     /// Post once to who is connected; never store, retry or push.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+    /// A device of the recipient that it is not for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub except: Option<DeviceId>,
 }
 
 /// See [`Job::Fanout`]. It carries the members, so that whoever sends it needs one call, however many they are.
@@ -59,6 +64,7 @@ impl Fanout {
             envelope: self.envelope.clone(),
             recipient: member.clone(),
             ephemeral: self.ephemeral,
+            except: None,
         })
     }
 
@@ -80,6 +86,44 @@ pub struct Announce {
     pub group: GroupId,
     /// The change, and the message about it.
     pub id: MessageId,
+}
+
+/// See [`Job::Acked`]. It is queued before the rows are deleted, or a function that ends in between would leave nobody told; so it may
+/// come twice, and the second time it says the same under the same id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// The message that tells of it.
+    pub id: MessageId,
+    /// Who acked or read.
+    pub user: UserId,
+    /// On which device.
+    pub device: DeviceId,
+    /// Which of the two.
+    pub event: ReceiptEvent,
+    /// What; at most 100.
+    pub messages: Vec<AckedMessage>,
+}
+
+/// See [`Acked::messages`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckedMessage {
+    /// The message.
+    #[serde(flatten)]
+    pub name: MessageName,
+    /// What its row said; none if the row had gone before, and so it can only be read now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row: Option<AckedRow>,
+}
+
+/// What is to be known of a row that is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AckedRow {
+    /// As in [`Envelope`].
+    pub receipts: bool,
+    /// As in [`Envelope`].
+    pub expires_at: Timestamp,
+    /// Whether other devices of the user may have it.
+    pub shared: bool,
 }
 
 /// See [`Job::Await`]. At most [`MAX_PENDING`] envelopes.
@@ -215,7 +259,7 @@ impl HandOver {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use protocol::{Body, Kind, Recipient, Timestamp};
+    use protocol::{Body, Kind, Recipient};
 
     use super::*;
 
@@ -240,10 +284,12 @@ mod tests {
                 kind: Kind::Message,
                 at: Timestamp::from_millis(1_755_500_000_123),
                 expires_at: Timestamp::from_secs(1_758_092_000),
+                receipts: false,
                 body: Body::from_json(r#"{"text":"hi"}"#.to_owned()).expect("JSON"),
             },
             recipient: user("bob"),
             ephemeral: false,
+            except: None,
         }
     }
 

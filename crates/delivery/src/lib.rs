@@ -10,6 +10,7 @@
 //! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
 //! | [`drain`] | how a backlog is cut into pages |
 //! | [`group`] | who may change a group, and what a change comes to |
+//! | [`receipt`] | who is told that something was acked or read |
 //! | [`wake`] | whether an absent device is woken now, later, or by another record |
 //! | [`schedule`] | the waits between attempts and after failures |
 //! | [`dead_letter`] | what an operator is shown of a record that could not be processed |
@@ -23,17 +24,19 @@ pub mod envelope;
 pub mod group;
 pub mod job;
 pub mod ports;
+pub mod receipt;
 pub mod schedule;
 pub mod wake;
 
 pub use accept::{Acceptance, accept};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
-pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row};
+pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row, new_message_id};
 pub use group::{Group, Member, News, Transition};
-pub use job::{Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
+pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
     Connections, Directory, Failure, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page, PostOutcome, PushGateway,
     Queue, Receipt, Registration, Scheduled, Wake,
 };
+pub use receipt::Told;
 pub use schedule::{Invocation, Waits};
 pub use wake::{Due, WakeState, WakeStep};

@@ -8,16 +8,17 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use protocol::{DeviceId, GroupId, GroupName, MessageId, Ref, Timestamp, UserId};
+use protocol::{DeviceId, GroupId, GroupName, MessageId, MessageName, Ref, Timestamp, UserId};
 use serde::Serialize;
 
 use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
 use crate::group::{Group, News, Transition};
 use crate::job::{HandOver, Job, Reason};
+use crate::receipt::Told;
 use crate::wake::WakeState;
 
 /// The infrastructure did not do what was asked: throttled, timed out, refused, or partly unprocessed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to {operation}: {cause}")]
 pub struct Failure {
     /// What was tried, as words after "failed to".
@@ -66,7 +67,7 @@ pub struct Page {
     pub more: bool,
 }
 
-/// Inboxes: the unacked envelopes of each device, and of each user without one.
+/// Inboxes: the unacked envelopes of each device, and of each user without one; and of what was acked, what its senders were told.
 pub trait Inbox: Send + Sync {
     /// Puts rows under their keys, replacing what is there. Keys must be distinct. Answers in order of `rows`.
     fn put(&self, rows: &[Row]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
@@ -87,6 +88,21 @@ pub trait Inbox: Send + Sync {
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Page, Failure>> + Send;
+
+    /// Reads the newest of what senders were told of `user` and these distinct messages. Leaves out what nobody was told of, or what has
+    /// expired. At most 100 messages.
+    fn told(
+        &self,
+        user: &UserId,
+        messages: &[MessageName],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Told>, Failure>> + Send;
+
+    /// Keeps what senders were told, each of another message, in place of what was kept of it before.
+    fn keep_told(&self, told: &[Told]) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Forgets all that senders were told of a user.
+    fn forget_told(&self, user: &UserId) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Marks a row as undelivered. A row that is gone stays gone.
     fn mark_undelivered(&self, key: &Key) -> impl Future<Output = Result<(), Failure>> + Send;

@@ -26,6 +26,7 @@ pub const PONG: &str = "pong";
 pub fn delivery(delivery: &Delivery, format: Format) -> String {
     let stored = match delivery.kind {
         Kind::System => news(delivery.id, &delivery.body),
+        Kind::Receipt => receipt(delivery.id, &delivery.body),
         Kind::Message | Kind::Unknown => {
             Stored::read(delivery.kind, &delivery.body).unwrap_or_else(|| foreign(delivery.id, &delivery.body))
         }
@@ -112,6 +113,19 @@ fn news(id: MessageId, body: &Body) -> Stored<'_> {
     }
     let content = Content::Json(object(&members));
     Stored { id: id.into(), kind: Type::Notification, timestamp: 0, head, meta: Members::default(), content }
+}
+
+/// A receipt, as a notification whose action the original's clients do not know, so that they pass it over: what they take for a receipt
+/// comes from the other user.
+fn receipt(id: MessageId, body: &Body) -> Stored<'_> {
+    Stored {
+        id: id.into(),
+        kind: Type::Notification,
+        timestamp: 0,
+        head: head(Type::Notification.as_str(), "receipt", "system"),
+        meta: Members::default(),
+        content: Content::Json(object(&Members::read_last(body.as_json()).unwrap_or_default())),
+    }
 }
 
 fn head<'a>(content_type: &str, action: &str, category: &str) -> Head<'a> {

@@ -18,7 +18,7 @@ const ID: &str = "018bcfe5-6800-7abc-8def-0123456789ab";
 pub(crate) fn delivered(from: &str, to: &Recipient, body: Body) -> Delivery {
     let (id, from): (MessageId, Sender) = (ID.parse().expect("an id"), from.parse().expect("a sender"));
     Delivery {
-        reference: Ref { id, sender: from.clone(), shelf: Shelf::Own },
+        reference: Ref { id, sender: from.clone(), shelf: Shelf::Own, watched: false },
         id,
         from,
         to: to.clone(),

@@ -142,7 +142,7 @@ async fn pending(http: &Http, user: &UserId, device: Option<DeviceId>) -> Result
         let page = http.inbox.page(user, device.as_ref(), after.as_ref(), PAGE, now).await?;
         // A page of a device also has what the user has unclaimed.
         let own = page.rows.iter().filter(|row| row.holder == holder);
-        refs.extend(own.map(|row| row.key().reference().to_string()));
+        refs.extend(own.map(|row| row.reference().to_string()));
         after = page.rows.last().map(Row::key).map(|key| key.reference());
         if !page.more || after.is_none() {
             return Ok(refs);

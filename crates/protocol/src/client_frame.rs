@@ -1,4 +1,4 @@
-//! What a client says: the frames `send`, `ack`, `sync` and `ping`, parsed from hostile text and rendered by clients.
+//! What a client says: the frames `send`, `ack`, `read`, `sync` and `ping`, parsed from hostile text and rendered by clients.
 //!
 //! Parsing answers every input with a frame or a [`Rejected`] that names the code. It judges form only; whether an id lies
 //! in the window or a message fits a frame is decided where it is accepted.
@@ -46,6 +46,9 @@ pub struct Outgoing {
     /// Post once to who is connected; never store, retry or push.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+    /// Tell the sender when a recipient has it, and when it was read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub receipts: bool,
     /// Lifetime in seconds from acceptance, 1 to 2,592,000; 30 days when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
@@ -60,10 +63,10 @@ pub struct Send {
     pub messages: Vec<Result<Outgoing, Refusal>>,
 }
 
-/// An `ack` frame.
+/// An `ack` or a `read` frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// Echoed in an error, the only answer an ack can have.
+    /// Echoed in an error, the only answer that it can have.
     pub nonce: Option<Nonce>,
     /// The refs that are well formed, each once.
     pub refs: Vec<Ref>,
@@ -89,6 +92,8 @@ pub enum ClientFrame {
     Send(Send),
     /// Envelopes that the device has.
     Ack(Ack),
+    /// The same, of what its user has seen.
+    Read(Ack),
     /// A page of the inbox, please.
     Sync(Sync),
     /// Are you there?
@@ -127,9 +132,10 @@ impl ClientFrame {
                 let messages = fields.messages().map_err(|detail| rejected(Code::InvalidFrame, &detail))?;
                 Ok(Self::Send(Send { nonce, messages }))
             }
-            Some("ack") => {
+            Some(action @ ("ack" | "read")) => {
                 let (refs, malformed) = fields.refs().map_err(|detail| rejected(Code::InvalidFrame, detail))?;
-                Ok(Self::Ack(Ack { nonce, refs, malformed }))
+                let ack = Ack { nonce, refs, malformed };
+                Ok(if action == "ack" { Self::Ack(ack) } else { Self::Read(ack) })
             }
             Some("sync") => {
                 let limit = fields.limit().map_err(|detail| rejected(Code::InvalidFrame, detail))?;
@@ -137,7 +143,7 @@ impl ClientFrame {
                 Ok(Self::Sync(Sync { nonce, after, limit }))
             }
             Some("ping") => Ok(Self::Ping { nonce }),
-            _ => Err(rejected(Code::UnknownAction, "`action` is one of send, ack, sync, ping")),
+            _ => Err(rejected(Code::UnknownAction, "`action` is one of send, ack, read, sync, ping")),
         }
     }
 
@@ -149,6 +155,11 @@ impl ClientFrame {
     /// An `ack` of these refs.
     pub fn render_ack(refs: &[Ref]) -> String {
         Rendered { action: "ack", refs: Some(refs), ..Rendered::default() }.into_text()
+    }
+
+    /// A `read` of these refs.
+    pub fn render_read(refs: &[Ref]) -> String {
+        Rendered { action: "read", refs: Some(refs), ..Rendered::default() }.into_text()
     }
 
     /// A `sync` from after `after`.
@@ -308,6 +319,13 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
     let Ok(ephemeral) = fields.typed::<bool>("ephemeral") else {
         return refusal(text, Code::InvalidMessage, "`ephemeral` is true or false");
     };
+    let Ok(receipts) = fields.typed::<bool>("receipts") else {
+        return refusal(text, Code::InvalidMessage, "`receipts` is true or false");
+    };
+    let (ephemeral, receipts) = (ephemeral.unwrap_or(false), receipts.unwrap_or(false));
+    if ephemeral && receipts {
+        return refusal(text, Code::InvalidMessage, "there are no receipts for what is `ephemeral`: it is never acked");
+    }
     let expires_in = match fields.typed::<u64>("expires_in") {
         Ok(None) => None,
         Ok(Some(secs)) if (1..=MAX_EXPIRES_IN_SECS).contains(&secs) => Some(secs),
@@ -316,7 +334,7 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
         }
     };
     let body = Body::new(body.to_owned());
-    Ok(Ok(Outgoing { id, to, body, ephemeral: ephemeral.unwrap_or(false), expires_in }))
+    Ok(Ok(Outgoing { id, to, body, ephemeral, receipts, expires_in }))
 }
 
 /// An id that is no id is echoed up to this size, so that the client can tell which message was meant.

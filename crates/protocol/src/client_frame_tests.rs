@@ -24,13 +24,13 @@ fn rejection_of(frame: &str) -> Code {
 #[test]
 fn a_message_is_read() {
     let message = send_of(&format!(
-        r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":{{"a": 1,"a":2}},"expires_in":60,"later":true}}"#
+        r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":{{"a": 1,"a":2}},"expires_in":60,"receipts":true,"later":true}}"#
     ))
     .expect("a message");
     assert_eq!(message.to, Recipient::User("bob".parse::<UserId>().expect("a user")));
     assert_eq!(message.body.as_json(), r#"{"a": 1,"a":2}"#, "a body is not read");
     assert_eq!(message.expires_in, Some(60));
-    assert!(!message.ephemeral);
+    assert!(!message.ephemeral && message.receipts);
 }
 
 #[test]
@@ -58,6 +58,8 @@ fn a_bad_message_has_a_code() {
         (format!(r#"{{"id":"{ID}","to":{{"user":"b","user":"b"}},"body":1}}"#), Code::InvalidFrame),
         (format!(r#"{{"id":"{ID}","to":{{"user":"bob"}}}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"ephemeral":1}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"receipts":"yes"}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"receipts":true,"ephemeral":true}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":-1}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":0}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":1.5}}"#), Code::InvalidMessage),
@@ -99,6 +101,7 @@ fn a_bad_frame_has_a_code() {
         r#"{"action":"ping","nonce":7}"#,
         r#"{"action":"ack"}"#,
         r#"{"action":"ack","refs":[]}"#,
+        r#"{"action":"read","refs":"all"}"#,
         r#"{"action":"sync","limit":0}"#,
         r#"{"action":"sync","limit":101}"#,
         r#"{"action":"sync","limit":"7"}"#,
@@ -150,6 +153,7 @@ fn clients_render_what_the_server_reads() {
         to: Recipient::User("bob".parse().expect("a user")),
         body: Body::text("hi"),
         ephemeral: false,
+        receipts: false,
         expires_in: None,
     };
     let send = ClientFrame::render_send(std::slice::from_ref(&message), None);
@@ -163,6 +167,9 @@ fn clients_render_what_the_server_reads() {
     let reference: Ref = format!("{ID}~alice").parse().expect("a ref");
     let ack = ClientFrame::render_ack(std::slice::from_ref(&reference));
     expect![[r#"{"action":"ack","refs":["0198a5c0-7c00-7abc-8def-0123456789ab~alice"]}"#]].assert_eq(&ack);
+    let read = ClientFrame::render_read(std::slice::from_ref(&reference));
+    let refs = vec![reference.clone()];
+    assert_eq!(ClientFrame::parse(&read), Ok(ClientFrame::Read(Ack { nonce: None, refs, malformed: 0 })));
     let sync = ClientFrame::render_sync(Some(&reference), Some(5), None);
     expect![[r#"{"action":"sync","after":"0198a5c0-7c00-7abc-8def-0123456789ab~alice","limit":5}"#]].assert_eq(&sync);
     assert_eq!(
@@ -179,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn no_json_makes_it_panic(action in "send|ack|sync|ping", value in "[\\[\\]{}\",:0-9a-z~*]{0,80}") {
+    fn no_json_makes_it_panic(action in "send|ack|read|sync|ping", value in "[\\[\\]{}\",:0-9a-z~*]{0,80}") {
         let _ = ClientFrame::parse(&format!(r#"{{"action":"{action}","messages":[{value}],"refs":[{value}]}}"#));
     }
 }

@@ -10,6 +10,7 @@ use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place
 use crate::code::Code;
 use crate::ids::{DeviceId, GroupId, GroupName, UserId};
 use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use crate::receipt::ReceiptEvent;
 
 /// Largest body of a request, in bytes.
 ///
@@ -41,6 +42,7 @@ pub struct Endpoint {
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const READS: &str = "/v1/reads";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
@@ -49,9 +51,10 @@ const MEMBERS: &str = "/v1/groups/{group}/members";
 const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 
 /// Everything that can be asked for.
-pub const ENDPOINTS: [Endpoint; 8] = [
+pub const ENDPOINTS: [Endpoint; 9] = [
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
+    Endpoint { path: READS, methods: &["POST"] },
     Endpoint { path: ME, methods: &["DELETE"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
@@ -72,10 +75,12 @@ pub enum Call {
         /// Which page.
         sync: Sync,
     },
-    /// Envelopes that a device has, as an `ack` on its socket.
+    /// Envelopes that a device has, or that its user has seen, as an `ack` or a `read` on its socket.
     Ack {
         /// Which device.
         device: DeviceId,
+        /// Which of the two.
+        event: ReceiptEvent,
         /// What it has.
         ack: Ack,
     },
@@ -176,7 +181,8 @@ impl HttpRequest<'_> {
         match (endpoint.path, self.method) {
             (MESSAGES, "POST") => self.send(),
             (MESSAGES, "GET") => self.sync(),
-            (ACKS, "POST") => self.ack(),
+            (ACKS, "POST") => self.ack(ReceiptEvent::Delivered),
+            (READS, "POST") => self.ack(ReceiptEvent::Read),
             (ME, "DELETE") => Ok(Call::Erase),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
@@ -209,11 +215,11 @@ impl HttpRequest<'_> {
         Ok(Call::Send(Send { nonce, messages }))
     }
 
-    fn ack(&self) -> Result<Call, BadRequest> {
+    fn ack(&self, event: ReceiptEvent) -> Result<Call, BadRequest> {
         let fields = self.fields_or(Code::InvalidFrame)?;
         let device = fields.typed("device").ok().flatten().ok_or_else(no_device)?;
         let (refs, malformed) = fields.refs().map_err(|detail| BadRequest::new(Code::InvalidFrame, detail))?;
-        Ok(Call::Ack { device, ack: Ack { nonce: None, refs, malformed } })
+        Ok(Call::Ack { device, event, ack: Ack { nonce: None, refs, malformed } })
     }
 
     fn sync(&self) -> Result<Call, BadRequest> {

@@ -102,8 +102,10 @@ fn a_sync_names_its_device_and_its_page() {
 #[test]
 fn an_ack_names_its_device_and_its_refs() {
     let body = format!(r#"{{"device":"phone","refs":["{REF}","garbage","{REF}"]}}"#);
-    let Ok(Call::Ack { device, ack }) = parse("POST", "/v1/acks", &body) else { panic!("an ack") };
-    assert_eq!((device.as_str(), ack.refs.len(), ack.malformed), ("phone", 1, 1));
+    for (path, expected) in [("/v1/acks", ReceiptEvent::Delivered), ("/v1/reads", ReceiptEvent::Read)] {
+        let Ok(Call::Ack { device, event, ack }) = parse("POST", path, &body) else { panic!("an ack") };
+        assert_eq!((device.as_str(), event, ack.refs.len(), ack.malformed), ("phone", expected, 1, 1));
+    }
     for (bad, expected) in [
         ("7", Code::InvalidFrame),
         (r#"{"device":"phone"}"#, Code::InvalidFrame),

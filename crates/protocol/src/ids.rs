@@ -88,6 +88,11 @@ impl MessageId {
         (uuid.get_version_num() == 7 && uuid.get_variant() == Variant::RFC4122).then_some(Self(uuid))
     }
 
+    /// An id of a message that is made at `at`. It is unguessable if `random` is.
+    pub fn made(at: Timestamp, random: &[u8; 10]) -> Self {
+        Self(uuid::Builder::from_unix_timestamp_millis(at.as_millis(), random).into_uuid())
+    }
+
     /// The time part of the id.
     pub fn timestamp(&self) -> Timestamp {
         let [a, b, c, d, e, f, ..] = *self.0.as_bytes();

@@ -12,6 +12,7 @@
 //! | [`client_frame`] | what a client says, parsed and rendered |
 //! | [`http`] | what is asked over HTTP, parsed |
 //! | [`server_frame`] | what the server says, rendered and parsed |
+//! | [`receipt`] | what became of a message, as its sender is told |
 //! | [`packing`] | several envelopes in as few frames as the size limit allows |
 //! | [`code`] | the codes of errors and refusals |
 
@@ -22,6 +23,7 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod packing;
+pub mod receipt;
 pub mod reference;
 pub mod server_frame;
 mod text;
@@ -33,6 +35,7 @@ pub use code::Code;
 pub use http::{BadRequest, Call, HttpRequest};
 pub use ids::{DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
 pub use packing::pack;
+pub use receipt::{MessageName, Receipt, ReceiptEvent};
 pub use reference::{Ref, Shelf};
 pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};
 pub use time::Timestamp;

@@ -1,4 +1,5 @@
-//! The `ref` of an envelope: opaque to clients, `ID~SENDER` to the server, with `~*` added while nobody has claimed it.
+//! The `ref` of an envelope: opaque to clients, `ID~SENDER` to the server, with `~*` added while nobody has claimed it and `~w` while
+//! somebody waits for its ack.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -19,7 +20,8 @@ pub enum Shelf {
 
 /// The name of an envelope within a device's inbox. Stable for the life of the envelope.
 ///
-/// Refs order by message id, then sender, then shelf: the order in which a device reads its inbox.
+/// Refs order by message id, then sender, then shelf: the order in which a device reads its inbox. Whether one is watched comes last, since it
+/// moves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Ref {
@@ -29,9 +31,13 @@ pub struct Ref {
     pub sender: Sender,
     /// Where the envelope lies.
     pub shelf: Shelf,
+    /// Whether somebody is to be told of its ack: the sender, or the user's other devices. It says where to look, so that the acks of all
+    /// others cost no read; what is told, and whether anything is, the envelope itself decides.
+    pub watched: bool,
 }
 
 const UNCLAIMED_SUFFIX: &str = "~*";
+const WATCHED_SUFFIX: &str = "~w";
 
 impl Ref {
     /// The part that orders envelopes within one shelf: `ID~SENDER`.
@@ -47,7 +53,12 @@ impl Ref {
         let invalid = InvalidId("a ref is opaque: send it back as it was received");
         let (id, rest) = position.split_at_checked(MESSAGE_ID_BYTES).ok_or(invalid)?;
         let sender = rest.strip_prefix('~').ok_or(invalid)?;
-        Ok(Self { id: id.parse().map_err(|_| invalid)?, sender: sender.parse().map_err(|_| invalid)?, shelf })
+        Ok(Self {
+            id: id.parse().map_err(|_| invalid)?,
+            sender: sender.parse().map_err(|_| invalid)?,
+            shelf,
+            watched: false,
+        })
     }
 }
 
@@ -55,10 +66,12 @@ impl FromStr for Ref {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_suffix(UNCLAIMED_SUFFIX) {
+        let (text, watched) = text.strip_suffix(WATCHED_SUFFIX).map_or((text, false), |rest| (rest, true));
+        let read = match text.strip_suffix(UNCLAIMED_SUFFIX) {
             Some(position) => Self::at(position, Shelf::Unclaimed),
             None => Self::at(text, Shelf::Own),
-        }
+        };
+        Ok(Self { watched, ..read? })
     }
 }
 
@@ -78,17 +91,18 @@ impl From<Ref> for String {
 
 impl fmt::Display for Ref {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = match self.shelf {
+        let shelf = match self.shelf {
             Shelf::Own => "",
             Shelf::Unclaimed => UNCLAIMED_SUFFIX,
         };
-        write!(f, "{}~{}{suffix}", self.id, self.sender)
+        let watched = if self.watched { WATCHED_SUFFIX } else { "" };
+        write!(f, "{}~{}{shelf}{watched}", self.id, self.sender)
     }
 }
 
 impl Ord for Ref {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.id, &self.sender, self.shelf).cmp(&(other.id, &other.sender, other.shelf))
+        (self.id, &self.sender, self.shelf, self.watched).cmp(&(other.id, &other.sender, other.shelf, other.watched))
     }
 }
 
@@ -112,6 +126,8 @@ mod tests {
             format!("{ID}~auth0|a-b"),
             format!("{ID}~~system"),
             format!("{ID}~~system~*"),
+            format!("{ID}~alice~w"),
+            format!("{ID}~~system~*~w"),
         ] {
             assert_eq!(text.parse::<Ref>().expect("a ref").to_string(), text);
         }
@@ -127,6 +143,9 @@ mod tests {
             &format!("{ID}~a#b"),
             &format!("{ID}~a~b"),
             &format!("{ID}~~b"),
+            &format!("{ID}~~w"),
+            &format!("{ID}~a~w~*"),
+            &format!("{ID}~a~w~w"),
             &format!("{ID}é~a"),
         ] {
             assert!(bad.parse::<Ref>().is_err(), "{bad}");

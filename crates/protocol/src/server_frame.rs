@@ -31,6 +31,8 @@ pub enum Kind {
     Message,
     /// What became of a group, by Vartalap.
     System,
+    /// What became of messages: see [`crate::Receipt`].
+    Receipt,
     /// What a later version has a word for. It is acked like anything else.
     Unknown,
 }
@@ -41,6 +43,7 @@ impl Kind {
         match word {
             "message" => Self::Message,
             "system" => Self::System,
+            "receipt" => Self::Receipt,
             _ => Self::Unknown,
         }
     }
@@ -50,6 +53,7 @@ impl Kind {
         match self {
             Self::Message => "message",
             Self::System => "system",
+            Self::Receipt => "receipt",
             Self::Unknown => "unknown",
         }
     }

@@ -10,7 +10,7 @@ pub(crate) fn delivery(n: u64, text: &str) -> Delivery {
     let id: MessageId = format!("0198a5c0-7c00-7abc-8def-{n:012x}").parse().expect("an id");
     let from: Sender = "alice".parse().expect("a user");
     Delivery {
-        reference: Ref { id, sender: from.clone(), shelf: Shelf::Own },
+        reference: Ref { id, sender: from.clone(), shelf: Shelf::Own, watched: false },
         id,
         from,
         to: Recipient::User("bob".parse().expect("a user")),

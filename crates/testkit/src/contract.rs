@@ -44,9 +44,11 @@ fn row(inbox: &str, n: u64, text: &str) -> Row {
             kind: Kind::Message,
             at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
+            receipts: false,
             body: Body::text(text),
         },
         undelivered: false,
+        shared: false,
     }
 }
 
@@ -293,7 +295,8 @@ pub trait Consumable {
 }
 
 fn job(n: u64) -> Job {
-    let reference = Ref { id: message_id(NOW, n), sender: user("alice").into(), shelf: protocol::Shelf::Own };
+    let reference =
+        Ref { id: message_id(NOW, n), sender: user("alice").into(), shelf: protocol::Shelf::Own, watched: false };
     Job::Await(Await { pending: vec![Pending { user: user("bob"), device: device("phone"), reference }] })
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row};
-use protocol::{DeviceId, Ref, Timestamp, UserId};
+use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row, Told};
+use protocol::{DeviceId, MessageName, Ref, Timestamp, UserId};
 
 use crate::ledger::{Ledger, planned};
 use crate::lock;
@@ -15,7 +15,8 @@ pub struct MemoryInbox {
     rows: Arc<Mutex<BTreeMap<Key, Row>>>,
     unreadable: Arc<Mutex<BTreeSet<Key>>>,
     unprocessed: Arc<Mutex<BTreeSet<Key>>>,
-    /// Calls: `put`, `delete`, `get`, `page`, `mark_undelivered`.
+    told: Arc<Mutex<BTreeMap<(UserId, MessageName), Told>>>,
+    /// Calls: `put`, `delete`, `get`, `page`, `told`, `keep_told`, `forget_told`, `mark_undelivered`.
     pub ledger: Ledger,
 }
 
@@ -107,6 +108,25 @@ impl Inbox for MemoryInbox {
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Page { rows, more })
+    }
+
+    async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {
+        self.ledger.enter("told")?;
+        let all = lock(&self.told);
+        let told = messages.iter().filter_map(|name| all.get(&(user.clone(), name.clone())).cloned());
+        Ok(told.filter(|told| told.expires_at > now).collect())
+    }
+
+    async fn keep_told(&self, told: &[Told]) -> Result<(), Failure> {
+        self.ledger.enter("keep_told")?;
+        lock(&self.told).extend(told.iter().map(|told| ((told.user.clone(), told.name.clone()), told.clone())));
+        Ok(())
+    }
+
+    async fn forget_told(&self, user: &UserId) -> Result<(), Failure> {
+        self.ledger.enter("forget_told")?;
+        lock(&self.told).retain(|(of, _), _| of != user);
+        Ok(())
     }
 
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {

@@ -112,7 +112,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         let exhausted = plan.exhausted.iter().map(|(pending, row, _)| (pending, row, Reason::Exhausted));
         let undelivered: Vec<Undelivered> = absent
             .chain(exhausted)
-            .filter(|(_, row, _)| !row.undelivered)
+            .filter(|(_, row, _)| !row.undelivered && row.envelope.wakes())
             .map(|(pending, row, reason)| Undelivered {
                 row: row.clone(),
                 device: Some(pending.device.clone()),

@@ -152,6 +152,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         }
         self.post_returned(returned, &looks, progress, now).await;
         // Not marked: that would be a write for each, and all that it saves is one more wake of a device that comes and does not ack.
+        still_absent.retain(|owed| owed.row.envelope.wakes());
         let undelivered: Vec<Undelivered> = still_absent.iter().map(Owed::undelivered).collect();
         for (owed, outcome) in still_absent.into_iter().zip(self.publish(&undelivered).await) {
             if let Err(reason) = outcome {

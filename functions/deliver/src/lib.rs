@@ -1,9 +1,10 @@
 //! `deliver`: consumes the delivery queue. It puts envelopes into inboxes, posts them, awaits their acks, drains backlogs, and
 //! hands over what a device could not be given.
 //!
-//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
+//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `acked_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
 //! What follows from what is decided in `delivery`; here the calls are made, in the order that the invariants ask for.
 
+mod acked_job;
 mod announce_job;
 mod await_job;
 mod deliver_job;
@@ -108,6 +109,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
             }
             Job::Fanout(job) => self.fan_out(job).await,
             Job::Announce(job) => self.announce(job, invocation).await,
+            Job::Acked(job) => self.tell(job, invocation).await,
             Job::Await(job) => self.await_acks(job, receive_count, invocation).await,
             Job::Drain(job) => self.drain(job, invocation).await,
         }

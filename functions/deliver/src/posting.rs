@@ -28,7 +28,7 @@ pub(crate) struct Posting {
 
 impl Posting {
     pub(crate) fn new(row: &Row, device: &DeviceId, connection: &Connection, attempt: u32) -> Self {
-        let delivery = row.envelope.delivery(row.holder.shelf(), attempt);
+        let delivery = row.delivery(attempt);
         Self {
             pending: Pending { user: row.user.clone(), device: device.clone(), reference: delivery.reference.clone() },
             connection: connection.clone(),

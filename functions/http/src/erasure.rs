@@ -10,7 +10,8 @@ use crate::Http;
 use crate::group_change::Unchanged;
 
 impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
-    /// Leaves the groups, forgets the devices with their inboxes, and deletes what no device has claimed. Whatever failed, or took too
+    /// Leaves the groups, forgets the devices with their inboxes, and deletes what no device has claimed, and what
+    /// senders were told. Whatever failed, or took too
     /// long, is left for the next time that it is asked for.
     pub(crate) async fn erase(&self, user: &UserId, invocation: Invocation) -> Result<(), Unchanged> {
         let (now, mut rng) = (invocation.now, invocation.rng());
@@ -31,6 +32,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
             let address = Address { user: user.clone(), device: device.id };
             self.forget(&address, device.connection.as_ref(), now).await?;
         }
-        Ok(self.empty(user, None, now).await?)
+        self.empty(user, None, now).await?;
+        Ok(self.answers.inbox.forget_told(user).await?)
     }
 }

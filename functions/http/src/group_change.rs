@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use delivery::group::{Change, Denied, decide};
-use delivery::{Announce, Connections, Directory, Failure, Group, Groups, Inbox, Job, Queue, Scheduled};
+use delivery::{
+    Announce, Connections, Directory, Failure, Group, Groups, Inbox, Job, Queue, Scheduled, new_message_id,
+};
 use fastrand::Rng;
 use protocol::{GroupId, MessageId, Timestamp, UserId};
-use uuid::Builder;
 
 use crate::Http;
 
@@ -61,7 +62,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
         now: Timestamp,
         rng: &mut Rng,
     ) -> Result<Changed, Unchanged> {
-        let change_id = change_id(now, rng);
+        // The news of the change are a message by this id.
+        let change_id = new_message_id(now, rng);
         for tried in 0..TRIES {
             let group = self.answers.groups.group(id).await?;
             let Some(transition) = decide(id, group.as_ref(), actor, change, now)? else {
@@ -82,12 +84,4 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
         let job = Job::Announce(Announce { group: group.clone(), id });
         self.answers.queue.send(&[Scheduled { job, delay: HEADWAY }]).await.into_iter().collect()
     }
-}
-
-/// What a change is called. Its news are a message by this id.
-fn change_id(now: Timestamp, rng: &mut Rng) -> MessageId {
-    let mut random = [0; 10];
-    rng.fill(&mut random);
-    let uuid = Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid();
-    MessageId::new(uuid).expect("it was just made as version 7")
 }

@@ -65,8 +65,9 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
                 let (page, _) = join(self.answers.sync(&address, sync, now), OptionFuture::from(seen)).await;
                 answer::page(page)
             }
-            Call::Ack { device, ack } => {
-                self.answers.ack(&address(device), ack).await.map_or_else(answer::done, |error| answer::frame(&error))
+            Call::Ack { device, event, ack } => {
+                let error = self.answers.ack(&address(device), event, ack, invocation).await;
+                error.map_or_else(answer::done, |error| answer::frame(&error))
             }
             Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
             Call::ForgetDevice { device } => answer::outcome(self.find_and_forget(&address(device), now).await),

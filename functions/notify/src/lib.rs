@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use delivery::ports::MAX_DELAY;
 use delivery::wake::{Due, MAX_IDS, step};
-use delivery::{Directory, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Wake, WakeState, WakeStep};
+use delivery::{
+    Directory, Failure, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Row, Wake, WakeState, WakeStep,
+};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
-use protocol::Timestamp;
+use protocol::{MessageId, Timestamp};
 use serde_json::Value;
 
 pub use settings::Settings;
@@ -111,16 +113,30 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
+    /// The oldest messages that the device is to be woken for.
+    async fn wanting(&self, hand_over: &HandOver, now: Timestamp) -> Result<Vec<MessageId>, Failure> {
+        let (user, device) = (&hand_over.user, hand_over.device.as_ref());
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.inbox.page(user, device, after.as_ref(), MAX_IDS, now).await?;
+            let wanting = page.rows.iter().filter(|row| row.envelope.wakes());
+            ids.extend(wanting.map(|row| row.envelope.id));
+            ids.dedup();
+            after = page.rows.last().map(Row::reference);
+            // Before what one is woken for there may be any number of receipts.
+            if ids.len() >= MAX_IDS || !page.more || after.is_none() {
+                ids.truncate(MAX_IDS);
+                return Ok(ids);
+            }
+        }
+    }
+
     /// Pushes one wake for everything that is pending by now. Answers whether anything was.
     async fn push(&self, hand_over: &HandOver, now: Timestamp) -> Result<bool, String> {
-        let device = hand_over.device.as_ref();
-        let page = self.inbox.page(&hand_over.user, device, None, MAX_IDS, now).await;
-        let rows = page.map_err(|failure| failure.to_string())?.rows;
-        if rows.is_empty() {
+        let ids = self.wanting(hand_over, now).await.map_err(|failure| failure.to_string())?;
+        if ids.is_empty() {
             return Ok(false);
         }
-        let mut ids: Vec<_> = rows.iter().map(|row| row.envelope.id).collect();
-        ids.dedup();
         let wake = Wake {
             user: hand_over.user.clone(),
             device: hand_over.device.clone(),

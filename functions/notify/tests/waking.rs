@@ -49,9 +49,11 @@ impl Stage {
                 kind: Kind::Message,
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(Duration::from_secs(3_600)),
+                receipts: false,
                 body: Body::text("secret"),
             },
             undelivered: true,
+            shared: false,
         };
         assert!(self.function.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         let hand_over = HandOver {

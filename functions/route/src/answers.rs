@@ -1,12 +1,15 @@
-//! What a client's `send`, `ack` and `sync` do, and what they are answered. It knows neither frames as text nor how the answer travels.
+//! What a client's `send`, `ack`, `read` and `sync` do, and what they are answered. It knows neither frames as text nor how the answer travels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use delivery::accept::{Audience, addressed};
-use delivery::{Address, Groups, Inbox, Key, Queue, accept};
+use delivery::{
+    Acked, Address, Failure, Groups, Inbox, Invocation, Job, Key, Lookup, Queue, Scheduled, accept, new_message_id,
+    receipt,
+};
 use futures::future::join_all;
 use protocol::packing::pack_page;
-use protocol::{Ack, Code, Delivery, GroupId, Send, ServerFrame, Sync, Timestamp, UserId};
+use protocol::{Ack, Code, Delivery, GroupId, ReceiptEvent, Ref, Send, ServerFrame, Sync, Timestamp, UserId};
 
 /// What answers, on the ports that it uses.
 #[derive(Clone, Debug)]
@@ -46,12 +49,26 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
         join_all(reads).await.into_iter().collect()
     }
 
-    /// Deletes what the refs name in this device's own inboxes; nothing else can be named. `None` when all is well.
-    pub async fn ack(&self, address: &Address, ack: Ack) -> Option<ServerFrame> {
-        let keys: Vec<Key> =
-            ack.refs.iter().map(|reference| Key::of(&address.user, &address.device, reference)).collect();
-        let outcomes = if keys.is_empty() { Vec::new() } else { self.inbox.delete(&keys).await };
-        let failed = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).inspect(|failure| {
+    /// Deletes what the refs name in this device's own inboxes; nothing else can be named. Of those that are watched it queues first that
+    /// they were acked or read. `None` when all is well.
+    pub async fn ack(
+        &self,
+        address: &Address,
+        event: ReceiptEvent,
+        ack: Ack,
+        invocation: Invocation,
+    ) -> Option<ServerFrame> {
+        let (watched, others): (Vec<&Ref>, Vec<&Ref>) = ack.refs.iter().partition(|reference| reference.watched);
+        let (told, untold) = self.tell(address, event, &watched, invocation).await;
+        // One position may be named twice, once as watched.
+        let keys: BTreeSet<Key> =
+            told.into_iter().chain(others).map(|one| Key::of(&address.user, &address.device, one)).collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
+        let mut failures: Vec<Failure> = untold;
+        if !keys.is_empty() {
+            failures.extend(self.inbox.delete(&keys).await.into_iter().filter_map(Result::err));
+        }
+        let failed = failures.iter().inspect(|failure| {
             tracing::error!(%failure, "an ack could not be taken");
         });
         let error = |code, detail: String| Some(ServerFrame::Error { code, detail, nonce: ack.nonce.clone() });
@@ -70,6 +87,42 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
         }
     }
 
+    /// Queues that these were acked or read, for those who wait for it: one read and at most one send. Answers which of them may be
+    /// deleted now, and why each of the others may not.
+    async fn tell<'a>(
+        &self,
+        address: &Address,
+        event: ReceiptEvent,
+        watched: &[&'a Ref],
+        invocation: Invocation,
+    ) -> (Vec<&'a Ref>, Vec<Failure>) {
+        if watched.is_empty() {
+            return (Vec::new(), Vec::new());
+        }
+        let keys: Vec<Key> = watched.iter().map(|one| Key::of(&address.user, &address.device, one)).collect();
+        let found = match self.inbox.get(&keys, invocation.now).await {
+            Ok(found) => found,
+            Err(failure) => return (Vec::new(), every(watched, &failure)),
+        };
+        let (read, unread): (Vec<_>, Vec<_>) =
+            watched.iter().copied().zip(&found).partition(|(_, lookup)| **lookup != Lookup::Unprocessed);
+        let mut untold: Vec<Failure> = unread.iter().map(|_| unprocessed()).collect();
+        let messages = receipt::acked(event, read.iter().copied());
+        let read: Vec<&Ref> = read.into_iter().map(|(reference, _)| reference).collect();
+        if messages.is_empty() {
+            return (read, untold);
+        }
+        let Address { user, device } = address.clone();
+        let id = new_message_id(invocation.now, &mut invocation.rng());
+        let job = Job::Acked(Acked { id, user, device, event, messages });
+        let sent: Result<(), Failure> = self.queue.send(&[Scheduled::now(job)]).await.into_iter().collect();
+        if let Err(failure) = sent {
+            untold.extend(every(&read, &failure));
+            return (Vec::new(), untold);
+        }
+        (read, untold)
+    }
+
     /// One page of the inbox, as the text of a `messages` frame.
     ///
     /// # Errors
@@ -78,8 +131,7 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
         let Sync { nonce, after, limit } = sync;
         match self.inbox.page(&address.user, Some(&address.device), after.as_ref(), limit, now).await {
             Ok(page) => {
-                let deliveries: Vec<Delivery> =
-                    page.rows.iter().map(|row| row.envelope.delivery(row.holder.shelf(), 0)).collect();
+                let deliveries: Vec<Delivery> = page.rows.iter().map(|row| row.delivery(0)).collect();
                 Ok(pack_page(&deliveries, page.more, nonce.as_ref()))
             }
             Err(failure) => {
@@ -89,4 +141,12 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
             }
         }
     }
+}
+
+fn every(refs: &[&Ref], failure: &Failure) -> Vec<Failure> {
+    refs.iter().map(|_| failure.clone()).collect()
+}
+
+fn unprocessed() -> Failure {
+    Failure { operation: "read an envelope that is acked", cause: "unprocessed".to_owned() }
 }

@@ -47,6 +47,7 @@ impl Stage {
             to: Recipient::User("carol".parse().expect("a user")),
             body: Body::text("hi"),
             ephemeral: false,
+            receipts: false,
             expires_in: None,
         }
     }
@@ -63,9 +64,11 @@ impl Stage {
                 kind: Kind::Message,
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(Duration::from_secs(60)),
+                receipts: false,
                 body: Body::text("hi"),
             },
             undelivered: false,
+            shared: false,
         };
         assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         self.function.answers.inbox.ledger.take();

@@ -25,7 +25,7 @@ pub fn client_frame(data: &[u8]) {
     }
     match parsed {
         Ok(ClientFrame::Send(send)) => check_send(send),
-        Ok(ClientFrame::Ack(ack)) => check_ack(ack),
+        Ok(ClientFrame::Ack(ack) | ClientFrame::Read(ack)) => check_ack(ack),
         Ok(ClientFrame::Sync(sync)) => {
             assert!((1..=MAX_SYNC_LIMIT).contains(&sync.limit));
             let rendered = ClientFrame::render_sync(sync.after.as_ref(), Some(sync.limit), sync.nonce.as_ref());
@@ -70,7 +70,7 @@ fn check_send(send: Send) {
         let record = scheduled.job.encode();
         assert!(record.chars().all(is_allowed_in_a_record), "SQS would refuse this record: {record:?}");
         assert_eq!(Job::decode(&record).expect("a record is read as it was written"), scheduled.job);
-        assert!(frame_bytes(&envelope.delivery(Shelf::Unclaimed, 0)) <= MAX_SERVER_FRAME_BYTES);
+        assert!(frame_bytes(&envelope.longest_delivery()) <= MAX_SERVER_FRAME_BYTES);
     }
     let taken = vec![true; acceptance.jobs.len()];
     let answer = acceptance.answer(taken);
@@ -238,6 +238,7 @@ fn delivery(n: usize, text: &str) -> Delivery {
             id,
             sender: from.clone(),
             shelf: if n.is_multiple_of(2) { Shelf::Own } else { Shelf::Unclaimed },
+            watched: n.is_multiple_of(3),
         },
         id,
         from,

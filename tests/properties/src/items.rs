@@ -72,9 +72,11 @@ pub fn stored_item_seeds() -> Vec<String> {
             kind: Kind::Message,
             at: NOW,
             expires_at: Timestamp::from_secs(1_758_092_000),
+            receipts: false,
             body: Body::text(MARK),
         },
         undelivered: true,
+        shared: false,
     };
     let mut registered = holder_key(&known("bob"), &Holder::Device(known("phone")));
     let at = number(NOW.as_millis());

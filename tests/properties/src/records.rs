@@ -1,7 +1,10 @@
 //! The bodies of records in the queues: jobs and hand-overs. What is done for one is not here.
 
-use delivery::{Announce, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job, Pending, Reason};
-use protocol::{Body, Kind, Recipient, Ref, Timestamp};
+use delivery::{
+    Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job, Pending,
+    Reason,
+};
+use protocol::{Body, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp};
 
 use crate::{ID, MARK, NOW, assert_discreet, known};
 
@@ -13,7 +16,8 @@ pub fn job(data: &[u8]) {
             assert_eq!(Job::decode(&job.encode()).expect("it was just written"), job);
             if let Job::Await(Await { pending }) = &job {
                 for one in pending {
-                    assert_eq!(one.key().reference(), one.reference, "a key names what its ref names");
+                    let named = Ref { watched: one.reference.watched, ..one.key().reference() };
+                    assert_eq!(named, one.reference, "a key names what its ref names");
                 }
             }
         }
@@ -31,15 +35,31 @@ pub fn job_seeds() -> Vec<String> {
         kind: Kind::Message,
         at: NOW,
         expires_at: Timestamp::from_secs(1_758_092_000),
+        receipts: false,
         body: Body::from_json(format!(r#"{{"text":"{MARK} \ud800","list":[1,2.5e-7,null]}}"#)).expect("JSON"),
     };
     let pending = Pending { user: known("bob"), device: known("phone"), reference: reference.clone() };
     let drain =
         Drain { user: known("bob"), device: known("phone"), connection: "c1=".into(), after: Some(reference.clone()) };
     [
-        Job::Deliver(Deliver { envelope: envelope.clone(), recipient: known("bob"), ephemeral: true }),
+        Job::Deliver(Deliver {
+            envelope: envelope.clone(),
+            recipient: known("bob"),
+            ephemeral: true,
+            except: Some(known("phone")),
+        }),
         Job::Fanout(Fanout { envelope, members: vec![known("bob"), known("carol")], ephemeral: false }),
         Job::Announce(Announce { group: known("team"), id: reference.id }),
+        Job::Acked(Acked {
+            id: reference.id,
+            user: known("bob"),
+            device: known("phone"),
+            event: ReceiptEvent::Read,
+            messages: vec![AckedMessage {
+                name: MessageName { id: reference.id, from: reference.sender.clone() },
+                row: Some(AckedRow { receipts: true, expires_at: Timestamp::from_secs(1_758_092_000), shared: false }),
+            }],
+        }),
         Job::Await(Await { pending: vec![pending.clone(), pending] }),
         Job::Drain(drain),
     ]

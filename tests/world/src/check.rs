@@ -19,6 +19,7 @@ pub(crate) fn check(world: &World, present: &BTreeSet<Address>) -> Vec<String> {
         wrong.extend(end.message(name, sent));
     }
     wrong.extend(end.changes());
+    wrong.extend(end.receipts());
     for row in &rows {
         wrong.extend(end.row(row));
     }
@@ -108,6 +109,12 @@ impl End<'_> {
         if row.holder.device().is_some_and(|device| known.is_none_or(|known| !known.contains(device))) {
             wrong.push(said("is an orphan"));
         }
+        if !row.envelope.wakes() {
+            if self.facts.published.iter().any(|published| same(published, &key)) {
+                wrong.push(said("was published, and nobody is to be woken for it"));
+            }
+            return wrong;
+        }
         if !self.facts.published.iter().any(|published| serves(&published.holder, &key.holder) && same(published, &key))
         {
             wrong.push(said("is pending and was not published"));
@@ -134,6 +141,32 @@ impl End<'_> {
             let stayed = change.members.iter().filter(|user| !left(user));
             let untold = stayed.chain(&change.removed).filter(|user| !owed.contains_key(*user));
             wrong.extend(untold.map(|user| format!("{user} was not told of the change {}", change.id)));
+        }
+        wrong
+    }
+
+    /// Whoever waits for an ack is told of it: the sender who asked, and the other devices that have the message.
+    fn receipts(&self) -> Vec<String> {
+        let receipts = &self.facts.receipts;
+        let mut wrong = Vec::new();
+        for row in &receipts.deleted {
+            let (by, name) = (&row.user, (row.envelope.from.clone(), row.envelope.id));
+            let mut told = |to: &UserId| {
+                if !receipts.told.contains(&(to.clone(), by.clone(), name.clone())) {
+                    wrong.push(format!("{to} was not told that {by} has {name:?}"));
+                }
+            };
+            if let Some(sender) = name.0.user().filter(|sender| row.envelope.receipts && *sender != by) {
+                told(sender);
+            }
+            if row.shared {
+                told(by);
+            }
+        }
+        for ((user, id), telling) in receipts.queued.iter().filter(|(_, told)| told.expires_at > self.world.now()) {
+            let (name, owed) = ((Sender::System, *id), &telling.owed);
+            let lost = if owed.is_empty() { Vec::new() } else { self.owed(&name, user, owed) };
+            wrong.extend(lost.into_iter().map(|lost| format!("the receipt {id} {lost}")));
         }
         wrong
     }

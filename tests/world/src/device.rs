@@ -39,6 +39,7 @@ pub(crate) struct Planned {
     pub(crate) id: MessageId,
     pub(crate) to: Recipient,
     pub(crate) ephemeral: bool,
+    pub(crate) receipts: bool,
     pub(crate) expires_in: Option<u64>,
 }
 
@@ -81,7 +82,7 @@ pub(crate) struct DeviceTask {
 /// What is to happen on a connection, and when.
 struct Session {
     id: ConnectionId,
-    acks: Vec<(Duration, Vec<Ref>)>,
+    acks: Vec<(Duration, &'static str, Vec<Ref>)>,
     ends: Option<(Duration, Option<Duration>)>,
     ping_at: Duration,
     sync_at: Option<Duration>,
@@ -179,7 +180,7 @@ impl DeviceTask {
     fn next(&self, session: &Session) -> Duration {
         let planned = self.planned.front().map(|planned| planned.at);
         let again = self.unanswered.values().map(|(_, again_at)| *again_at);
-        let acks = session.acks.iter().map(|(at, _)| *at);
+        let acks = session.acks.iter().map(|(at, ..)| *at);
         let times = [planned, session.ends.map(|(at, _)| at), session.sync_at, Some(session.ping_at)];
         // Once in a while, to see whether all is quiet.
         let look = self.world.elapsed() + PING;
@@ -205,10 +206,11 @@ impl DeviceTask {
                 }
             }
         }
-        let (due, later) = std::mem::take(&mut session.acks).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut session.acks).into_iter().partition(|(at, ..)| *at <= now);
         session.acks = later;
-        for (_, refs) in due {
-            self.write(session, &json!({"action": "ack", "refs": refs}));
+        for (_, action, refs) in due {
+            lock(&self.world.facts).acked(&self.habits.address.user, &refs);
+            self.write(session, &json!({"action": action, "refs": refs}));
         }
         self.send(session, now);
         if session.sync_at.is_some_and(|at| at <= now) {
@@ -227,10 +229,13 @@ impl DeviceTask {
         while let Some(planned) = self.planned.pop_front_if(|planned| planned.at <= now) {
             let (from, body) = (self.habits.address.user.clone(), json!(planned.id.to_string()));
             let name = (from.into(), planned.id);
-            lock(&self.world.facts).sent(name, planned.to.clone(), body.to_string(), planned.ephemeral);
+            lock(&self.world.facts).sent(name, &planned, body.to_string());
             let mut message = json!({"id": planned.id, "to": planned.to, "body": body});
             if planned.ephemeral {
                 message["ephemeral"] = true.into();
+            }
+            if planned.receipts {
+                message["receipts"] = true.into();
             }
             if let Some(secs) = planned.expires_in {
                 message["expires_in"] = secs.into();
@@ -306,9 +311,14 @@ impl DeviceTask {
         let refs: Vec<Ref> = messages.iter().map(|message| message.reference.clone()).collect();
         let late = world.strikes(Fault::LateAck);
         let delay = Duration::from_millis(world.draw(if late { 5_000..180_000 } else { 10..500 }));
-        session.acks.push((world.elapsed() + delay, refs.clone()));
+        // Some clients ack first, and say later that it was read; some say only that.
+        let (first, second) = [("ack", None), ("ack", Some("read")), ("read", None)][world.pick(3)];
+        session.acks.push((world.elapsed() + delay, first, refs.clone()));
+        if let Some(second) = second {
+            session.acks.push((world.elapsed() + delay * 3, second, refs.clone()));
+        }
         if world.strikes(Fault::DoubleAck) {
-            session.acks.push((world.elapsed() + delay * 2, refs));
+            session.acks.push((world.elapsed() + delay * 2, first, refs));
         }
     }
 

@@ -1,10 +1,13 @@
-//! What happened, as far as it matters for what must be true at the end. It judges nothing.
+//! What happened, as far as it matters for what must be true at the end. What became of receipts is in `receipts`. It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Address, Device, Envelope, Key, Wake};
-use protocol::{Delivery, DeviceId, MessageId, Recipient, Sender, Timestamp, UserId};
+use delivery::{Address, Deliver, Device, Envelope, Key, Wake};
+use protocol::{Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Sender, Timestamp, UserId};
+
+use crate::device::Planned;
+use crate::receipts::Receipts;
 
 /// A message is known by its sender and the sender's id for it.
 pub(crate) type Name = (Sender, MessageId);
@@ -15,6 +18,7 @@ pub(crate) struct Sent {
     pub(crate) to: Recipient,
     pub(crate) body: String,
     pub(crate) ephemeral: bool,
+    pub(crate) receipts: bool,
     /// Whether the sender was told that it is accepted.
     pub(crate) accepted: bool,
     /// Once a queue has it: when it expires, and the devices that each recipient had before.
@@ -24,8 +28,8 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn new(to: Recipient, body: String, ephemeral: bool) -> Self {
-        Self { to, body, ephemeral, accepted: false, enqueued: None, reached: BTreeSet::new() }
+    fn new(to: Recipient, body: String, ephemeral: bool, receipts: bool) -> Self {
+        Self { to, body, ephemeral, receipts, accepted: false, enqueued: None, reached: BTreeSet::new() }
     }
 }
 
@@ -56,6 +60,7 @@ pub(crate) struct Facts {
     pub(crate) violations: Vec<String>,
     /// Every change of the group that was made, in order.
     pub(crate) changes: Vec<Changed>,
+    pub(crate) receipts: Receipts,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
     /// When each envelope was last put.
     puts: BTreeMap<Key, Timestamp>,
@@ -63,8 +68,14 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// A client is about to send this.
-    pub(crate) fn sent(&mut self, name: Name, to: Recipient, body: String, ephemeral: bool) {
-        self.messages.insert(name, Sent::new(to, body, ephemeral));
+    pub(crate) fn sent(&mut self, name: Name, planned: &Planned, body: String) {
+        self.messages.insert(name, Sent::new(planned.to.clone(), body, planned.ephemeral, planned.receipts));
+    }
+
+    /// A client is about to say that it has these, or that its user has read them.
+    pub(crate) fn acked(&mut self, user: &UserId, refs: &[Ref]) {
+        let names = refs.iter().map(|reference| (user.clone(), (reference.sender.clone(), reference.id)));
+        self.receipts.acked.extend(names);
     }
 
     /// The sender has read that these are accepted.
@@ -82,13 +93,19 @@ impl Facts {
         let owed = recipients.iter().map(|user| (user.clone(), devices(user))).collect();
         let name = (envelope.from.clone(), envelope.id);
         if envelope.from == Sender::System {
-            let sent = || Sent::new(envelope.to.clone(), envelope.body.as_json().to_owned(), false);
+            let sent = || Sent::new(envelope.to.clone(), envelope.body.as_json().to_owned(), false, false);
             self.messages.entry(name.clone()).or_insert_with(sent);
         }
         if let Some(sent) = self.messages.get_mut(&name) {
             sent.enqueued.get_or_insert((envelope.expires_at, owed));
             sent.reached.extend(recipients.iter().cloned());
         }
+    }
+
+    /// The queue is about to have a receipt. `Err` says what is wrong with it.
+    pub(crate) fn enqueued_receipt(&mut self, job: &Deliver) -> Result<(), String> {
+        let devices = self.devices.get(&job.recipient).cloned().unwrap_or_default();
+        self.receipts.enqueued(job, devices, &self.messages)
     }
 
     pub(crate) fn is_ephemeral(&self, key: &Key) -> bool {
@@ -106,6 +123,10 @@ impl Facts {
     /// A device has received an envelope. Answers whether it shows it now, or has shown it before; or what is wrong with it.
     pub(crate) fn show(&mut self, address: &Address, delivery: &Delivery) -> Result<bool, String> {
         let name = (delivery.from.clone(), delivery.id);
+        if delivery.kind == Kind::Receipt {
+            self.receipts.check_shown(address, delivery)?;
+            return Ok(self.note_shown(address, name));
+        }
         let Some(sent) = self.messages.get(&name) else {
             return Err(format!("{address:?} received what nobody sent: {}", delivery.reference));
         };
@@ -115,12 +136,17 @@ impl Facts {
         if delivery.body.as_json() != sent.body {
             return Err(format!("{address:?} received another body: {}", delivery.reference));
         }
+        Ok(self.note_shown(address, name))
+    }
+
+    /// Whether it is shown for the first time.
+    fn note_shown(&mut self, address: &Address, name: Name) -> bool {
         let shown = self.shown.entry(address.clone()).or_default();
         let news = !shown.contains(&name);
         if news {
             shown.push(name);
         }
-        Ok(news)
+        news
     }
 
     pub(crate) fn put(&mut self, key: Key, now: Timestamp) {

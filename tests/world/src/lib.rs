@@ -29,6 +29,7 @@ pub mod mutation;
 pub mod plan;
 mod ports;
 mod queue;
+mod receipts;
 pub mod run;
 pub mod shrink;
 mod steward;

@@ -56,6 +56,12 @@ pub enum Mutation {
     EphemeralIsStored,
     /// `http` queues the news of a change after the change.
     AnnounceAfterChange,
+    /// `route` queues what was acked after the rows are deleted.
+    AckedAfterDelete,
+    /// Senders are told of what they did not ask about.
+    ReceiptUnasked,
+    /// The device that acked is told of it as the others are.
+    ExceptIsIgnored,
     /// A message to a group goes to all members but one.
     FanoutForgetsLast,
     /// A message also goes to whoever wrote it.

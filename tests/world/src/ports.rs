@@ -9,9 +9,9 @@ use std::time::Duration;
 use delivery::{
     Address, Connection, ConnectionId, Connections, Device, Directory, Failure, Group, GroupPage, Groups, HandOver,
     Holder, Inbox, Job, Key, Lookup, News, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt,
-    Registration, Row, Scheduled, Transition, Wake, WakeState,
+    Registration, Row, Scheduled, Told, Transition, Wake, WakeState,
 };
-use protocol::{DeviceId, GroupId, MessageId, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, GroupId, Kind, MessageId, MessageName, Ref, ServerFrame, Timestamp, UserId};
 
 use crate::facts::Changed;
 use crate::fault::{Fault, Service};
@@ -125,6 +125,10 @@ impl Inbox for Port {
                 let same = |row: &Row| deleted.iter().any(|key| key.user == row.user && key.id == row.envelope.id);
                 deleted = world.inbox.rows().iter().filter(|row| same(row)).map(Row::key).collect();
             }
+            if running(Function::Route) {
+                let there = |row: &Row| deleted.contains(&row.key()) && !row.envelope.is_expired(world.now());
+                lock(&world.facts).receipts.deleted.extend(world.inbox.rows().into_iter().filter(there));
+            }
             world.inbox.delete(&deleted).await;
             outcomes.extend(self.end("delete", batch, &processed).await);
         }
@@ -172,6 +176,28 @@ impl Inbox for Port {
         }
         world.answer("page").await?;
         Ok(page)
+    }
+
+    async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read what was told").await?;
+        let told = world.inbox.told(user, messages, now).await?;
+        world.answer("read what was told").await?;
+        Ok(told)
+    }
+
+    async fn keep_told(&self, told: &[Told]) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "keep what was told").await?;
+        world.inbox.keep_told(told).await?;
+        world.answer("keep what was told").await
+    }
+
+    async fn forget_told(&self, user: &UserId) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "forget what was told").await?;
+        world.inbox.forget_told(user).await?;
+        world.answer("forget what was told").await
     }
 
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
@@ -352,7 +378,9 @@ impl Queue for Port {
             let mut taken = Vec::with_capacity(batch.len());
             for scheduled in batch {
                 let refused = batch.len() > 1 && world.strikes(Fault::Throttle);
-                if world.mutated(Mutation::AnnounceAfterChange) && matches!(scheduled.job, Job::Announce(_)) {
+                let is_late = world.mutated(Mutation::AnnounceAfterChange) && matches!(scheduled.job, Job::Announce(_))
+                    || world.mutated(Mutation::AckedAfterDelete) && matches!(scheduled.job, Job::Acked(_));
+                if is_late {
                     self.enqueue_later(scheduled);
                 } else if !refused {
                     self.enqueue(scheduled);
@@ -426,8 +454,19 @@ impl Port {
     fn enqueue(&self, scheduled: &Scheduled) {
         let world = &self.0;
         let mut scheduled = scheduled.clone();
+        if let Job::Acked(job) = &mut scheduled.job
+            && world.mutated(Mutation::ReceiptUnasked)
+        {
+            job.messages.iter_mut().filter_map(|message| message.row.as_mut()).for_each(|row| row.receipts = true);
+        }
         if let Job::Deliver(job) = &mut scheduled.job {
-            lock(&world.facts).enqueued(&job.envelope, std::slice::from_ref(&job.recipient));
+            if job.envelope.kind == Kind::Receipt {
+                let queued = lock(&world.facts).enqueued_receipt(job);
+                queued.unwrap_or_else(|wrong| world.violate(|| wrong));
+                job.except = job.except.take().filter(|_| !world.mutated(Mutation::ExceptIsIgnored));
+            } else {
+                lock(&world.facts).enqueued(&job.envelope, std::slice::from_ref(&job.recipient));
+            }
             if world.mutated(Mutation::EphemeralIsStored) {
                 job.ephemeral = false;
             }
@@ -457,7 +496,7 @@ impl Connections for Port {
             && world.mutated(Mutation::DeleteOnPost)
             && let Some(ServerFrame::Messages { messages, .. }) = ServerFrame::parse(frame)
         {
-            let carried = |row: &Row| messages.iter().any(|message| message.reference == row.key().reference());
+            let carried = |row: &Row| messages.iter().any(|message| message.reference == row.reference());
             let keys: Vec<Key> = world.inbox.rows().iter().filter(|row| carried(row)).map(Row::key).collect();
             world.inbox.delete(&keys).await;
         }

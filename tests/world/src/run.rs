@@ -227,6 +227,7 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
             sender = rng.usize(0..habits.len());
         }
         let at = burst + Duration::from_millis(rng.u64(0..8_000));
+        let ephemeral = rng.f64() < 0.1;
         planned[sender].push(Planned {
             at,
             id: message_id(began.plus(at), number as u64),
@@ -234,7 +235,8 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
                 true => Recipient::Group(crew_id()),
                 false => Recipient::User(users[rng.usize(0..users.len())].clone()),
             },
-            ephemeral: rng.f64() < 0.1,
+            ephemeral,
+            receipts: !ephemeral && rng.f64() < 0.4,
             expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
         });
     }

@@ -60,11 +60,7 @@ async fn an_await_of_a_hundred_acked_refs_is_one_batch_get_and_no_post() {
     let stage = Stage::new();
     stage.connect("bob", "phone", "c1").await;
     let pending: Vec<Pending> = (0..100)
-        .map(|n| Pending {
-            user: user("bob"),
-            device: address("bob", "phone").device,
-            reference: stage.envelope(n, "bob", "").delivery(protocol::Shelf::Own, 1).reference,
-        })
+        .map(|n| Pending { user: user("bob"), device: address("bob", "phone").device, reference: stage.reference(n) })
         .collect();
     stage.enqueue(Job::Await(Await { pending })).await;
     stage.function.directory.ledger.take();

@@ -170,7 +170,14 @@ async fn a_connection_that_does_not_answer_is_not_asked_again_for_the_same_page(
     stage.absent("bob", "phone").await;
     for n in 0..10 {
         let envelope = stage.envelope(n, "bob", &"x".repeat(20_000));
-        stage.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user("bob"), ephemeral: false })).await;
+        stage
+            .enqueue(Job::Deliver(delivery::Deliver {
+                envelope,
+                recipient: user("bob"),
+                ephemeral: false,
+                except: None,
+            }))
+            .await;
     }
     stage.settle().await;
     stage.connect("bob", "phone", "c1").await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deliver::Deliver;
 use delivery::{Address, Connection, Directory, Drain, Envelope, Inbox, Job, Key, Queue, Row, Scheduled, Waits};
-use protocol::{Body, Delivery, Kind, MessageId, Recipient, UserId};
+use protocol::{Body, Delivery, Kind, MessageId, Recipient, Ref, Shelf, UserId};
 use serde_json::Value;
 use testkit::queue::{Received, event};
 use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, MemoryTopic};
@@ -74,15 +74,23 @@ impl Stage {
             kind: Kind::Message,
             at: self.clock.now(),
             expires_at: self.clock.now().plus(secs(3_600)),
+            receipts: false,
             body: Body::text(text),
         }
+    }
+
+    /// By what a device acks alice's `n`th message.
+    pub(crate) fn reference(&self, n: u64) -> Ref {
+        let envelope = self.envelope(n, "bob", "");
+        Ref { id: envelope.id, sender: envelope.from, shelf: Shelf::Own, watched: false }
     }
 
     /// Enqueues alice's `n`th message to `to`.
     pub(crate) async fn send(&self, n: u64, to: &str) -> MessageId {
         let envelope = self.envelope(n, to, &format!("message {n}"));
         let id = envelope.id;
-        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user(to), ephemeral: false })).await;
+        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user(to), ephemeral: false, except: None }))
+            .await;
         id
     }
 

@@ -35,9 +35,11 @@ impl Stage {
                 kind: Kind::Message,
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(std::time::Duration::from_secs(60)),
+                receipts: false,
                 body: Body::text("hi"),
             },
             undelivered: false,
+            shared: false,
         };
         assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         self.calls();

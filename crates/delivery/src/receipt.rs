@@ -1,0 +1,122 @@
+//! Receipts: who is told that a user has acked or read messages, and that each is told once. Pure decisions; what was told before comes from
+//! the [`Inbox`] port, which also keeps it.
+//!
+//! A sender is told of a message that a row of the recipient's own was really deleted for, or that he was told of before, and of nothing
+//! else: whoever makes up a ref finds neither.
+//!
+//! [`Inbox`]: crate::ports::Inbox
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
+
+use crate::envelope::{Address, Envelope};
+use crate::job::{Acked, AckedMessage, AckedRow, Deliver};
+use crate::ports::Lookup;
+
+/// How long a receipt is owed. Whoever is away for longer asks for the state of his conversations some other way.
+pub const RECEIPT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the sender of a message was told last of one of its recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The recipient.
+    pub user: UserId,
+    /// The message.
+    pub name: MessageName,
+    /// What.
+    pub event: ReceiptEvent,
+    /// When it may be forgotten: with the message itself, since until then another device may ack it.
+    pub expires_at: Timestamp,
+}
+
+/// What an ack or a read has come upon, to be told: what lies in the rows that it names, and what was acked before and is read now.
+pub fn acked<'a>(event: ReceiptEvent, found: impl IntoIterator<Item = (&'a Ref, &'a Lookup)>) -> Vec<AckedMessage> {
+    let told = found.into_iter().filter_map(|(reference, lookup)| {
+        let row = match lookup {
+            Lookup::Found(row) => Some(AckedRow {
+                receipts: row.envelope.receipts,
+                expires_at: row.envelope.expires_at,
+                shared: row.shared || row.holder.device().is_none(),
+            }),
+            Lookup::Missing if event == ReceiptEvent::Read => None,
+            Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => return None,
+        };
+        Some(AckedMessage { name: MessageName { id: reference.id, from: reference.sender.clone() }, row })
+    });
+    told.collect()
+}
+
+/// What follows from an [`Acked`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tidings {
+    /// What is to be delivered: to each sender one message, and one to the user's other devices.
+    pub delivers: Vec<Deliver>,
+    /// What the senders have been told then.
+    pub told: Vec<Told>,
+}
+
+/// The messages of which it has to be known what their senders were told before.
+pub fn in_question(acked: &Acked) -> Vec<MessageName> {
+    let asked = |message: &&AckedMessage| message.row.is_none_or(|row| row.receipts);
+    acked.messages.iter().filter(asked).map(|message| message.name.clone()).collect()
+}
+
+/// Decides who is told. `before` is what the senders were told of those of the messages that are [`in_question`]; `others` are the user's
+/// devices beside the one that acked.
+pub fn tidings(acked: &Acked, before: &[Told], others: &[DeviceId]) -> Tidings {
+    let mut by_sender: BTreeMap<&UserId, Vec<MessageName>> = BTreeMap::new();
+    let (mut told, mut own) = (Vec::new(), Vec::new());
+    for AckedMessage { name, row } in &acked.messages {
+        if !others.is_empty() && row.is_none_or(|row| row.shared) {
+            own.push(name.clone());
+        }
+        let before = before.iter().find(|told| told.name == *name);
+        let expires_at =
+            before.map(|told| told.expires_at).or(row.filter(|row| row.receipts).map(|row| row.expires_at));
+        let Some(expires_at) = expires_at.filter(|_| before.is_none_or(|told| told.event < acked.event)) else {
+            continue;
+        };
+        // What one writes to oneself one's other devices are told of.
+        let Sender::User(sender) = &name.from else { continue };
+        if *sender != acked.user {
+            by_sender.entry(sender).or_default().push(name.clone());
+            told.push(Told { user: acked.user.clone(), name: name.clone(), event: acked.event, expires_at });
+        }
+    }
+    let mut delivers: Vec<Deliver> =
+        by_sender.into_iter().map(|(sender, messages)| deliver(acked, sender, messages, None)).collect();
+    if !own.is_empty() {
+        delivers.push(deliver(acked, &acked.user, own, Some(acked.device.clone())));
+    }
+    Tidings { delivers, told }
+}
+
+/// One message with what `to` is told. All that follow from one [`Acked`] have its id, and no two of them go to the same inbox.
+fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Option<DeviceId>) -> Deliver {
+    let at = acked.id.timestamp();
+    let receipt = Receipt { event: acked.event, by: acked.user.clone(), messages };
+    let envelope = Envelope {
+        id: acked.id,
+        from: Sender::System,
+        to: Recipient::User(to.clone()),
+        kind: Kind::Receipt,
+        at,
+        expires_at: Timestamp::from_secs(at.plus(RECEIPT_LIFETIME).as_secs()),
+        receipts: false,
+        body: receipt.body(),
+    };
+    Deliver { envelope, recipient: to.clone(), ephemeral: false, except }
+}
+
+impl Acked {
+    /// The device that acked.
+    pub fn address(&self) -> Address {
+        Address { user: self.user.clone(), device: self.device.clone() }
+    }
+}
+
+#[cfg(test)]
+#[path = "receipt_tests.rs"]
+mod tests;

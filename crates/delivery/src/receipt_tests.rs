@@ -1,0 +1,110 @@
+//! Who is told of an ack or a read, and who is not.
+
+use super::*;
+
+const ID: &str = "0198a5c0-7c00-7abc-8def-00000000000";
+
+fn user(name: &str) -> UserId {
+    name.parse().expect("a user")
+}
+
+fn device(name: &str) -> DeviceId {
+    name.parse().expect("a device")
+}
+
+fn name(n: u64, from: &str) -> MessageName {
+    MessageName { id: format!("{ID}{n}").parse().expect("an id"), from: from.parse().expect("a sender") }
+}
+
+fn row(receipts: bool, shared: bool) -> Option<AckedRow> {
+    Some(AckedRow { receipts, expires_at: Timestamp::from_secs(2_000_000_000), shared })
+}
+
+fn acked(event: ReceiptEvent, messages: &[(MessageName, Option<AckedRow>)]) -> Acked {
+    let messages = messages.iter().map(|(name, row)| AckedMessage { name: name.clone(), row: *row }).collect();
+    Acked { id: format!("{ID}9").parse().expect("an id"), user: user("bob"), device: device("phone"), event, messages }
+}
+
+/// Who is told of which messages, but for what.
+fn said(tidings: &Tidings) -> Vec<(String, Option<String>, Vec<MessageName>)> {
+    let line = |deliver: &Deliver| {
+        let receipt = Receipt::of(&deliver.envelope.body).expect("a receipt");
+        assert_eq!((receipt.by, &deliver.envelope.from), (user("bob"), &Sender::System));
+        (deliver.recipient.to_string(), deliver.except.as_ref().map(ToString::to_string), receipt.messages)
+    };
+    tidings.delivers.iter().map(line).collect()
+}
+
+fn told(name: MessageName, event: ReceiptEvent) -> Told {
+    Told { user: user("bob"), name, event, expires_at: Timestamp::from_secs(2_000_000_000) }
+}
+
+use ReceiptEvent::{Delivered, Read};
+
+#[test]
+fn a_sender_is_told_once_of_all_that_asked() {
+    let messages = [
+        (name(1, "alice"), row(true, false)),
+        (name(2, "carol"), row(true, false)),
+        (name(3, "alice"), row(false, false)),
+        (name(4, "alice"), row(true, false)),
+    ];
+    let tidings = tidings(&acked(Delivered, &messages), &[], &[]);
+    let alice = vec![name(1, "alice"), name(4, "alice")];
+    assert_eq!(said(&tidings), [("alice".into(), None, alice), ("carol".into(), None, vec![name(2, "carol")])]);
+    assert_eq!(tidings.told.len(), 3);
+    assert_eq!(tidings.delivers[0].envelope.expires_at.as_secs() - tidings.delivers[0].envelope.at.as_secs(), 86_400);
+}
+
+#[test]
+fn what_was_told_is_not_told_again() {
+    let message = [(name(1, "alice"), row(true, true))];
+    for (event, before, is_told) in
+        [(Delivered, Delivered, false), (Delivered, Read, false), (Read, Read, false), (Read, Delivered, true)]
+    {
+        let tidings = tidings(&acked(event, &message), &[told(name(1, "alice"), before)], &[]);
+        assert_eq!(!tidings.delivers.is_empty(), is_told, "{event:?} after {before:?}");
+        assert_eq!(!tidings.told.is_empty(), is_told);
+    }
+}
+
+#[test]
+fn nobody_can_forge_a_receipt() {
+    // A row that did not ask, and no row at all.
+    for (event, row) in [(Delivered, row(false, false)), (Read, row(false, false)), (Read, None)] {
+        assert_eq!(tidings(&acked(event, &[(name(1, "alice"), row)]), &[], &[]), Tidings::default());
+    }
+    // What was acked before can be read now.
+    let read = acked(Read, &[(name(1, "alice"), None)]);
+    assert_eq!(in_question(&read), [name(1, "alice")]);
+    let read = tidings(&read, &[told(name(1, "alice"), Delivered)], &[]);
+    assert_eq!(said(&read), [("alice".into(), None, vec![name(1, "alice")])]);
+}
+
+#[test]
+fn other_devices_are_told_of_what_they_may_have() {
+    let messages = [
+        (name(1, "alice"), row(false, true)),
+        (name(2, "alice"), row(false, false)),
+        (name(3, "~system"), row(false, true)),
+        (name(4, "bob"), row(true, true)),
+    ];
+    let job = acked(Delivered, &messages);
+    assert_eq!(in_question(&job), [name(4, "bob")]);
+    let own = vec![name(1, "alice"), name(3, "~system"), name(4, "bob")];
+    assert_eq!(said(&tidings(&job, &[], &[device("tablet")])), [("bob".into(), Some("phone".into()), own)]);
+    assert_eq!(tidings(&job, &[], &[]), Tidings::default(), "there is no other device");
+}
+
+#[test]
+fn only_a_read_speaks_of_what_is_gone() {
+    let reference: Ref = format!("{ID}1~alice~w").parse().expect("a ref");
+    for (lookup, event, is_told) in [
+        (Lookup::Missing, Delivered, false),
+        (Lookup::Missing, Read, true),
+        (Lookup::Unreadable, Read, false),
+        (Lookup::Unprocessed, Read, false),
+    ] {
+        assert_eq!(!super::acked(event, [(&reference, &lookup)]).is_empty(), is_told, "{lookup:?} {event:?}");
+    }
+}
