@@ -73,6 +73,14 @@ impl Deployment {
         }
     }
 
+    /// Makes a group of these, its maker among them.
+    pub(crate) async fn create_group(&self, maker: &str, group: &str, others: &[&str]) {
+        let request = reqwest::Client::new().put(self.url(&format!("/v1/groups/{group}")));
+        let body = serde_json::json!({"name": group, "users": others}).to_string();
+        let response = request.bearer_auth(self.token(maker)).body(body).send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), 201);
+    }
+
     pub(crate) async fn shutdown(self) -> Summary {
         self.running.shutdown().await
     }

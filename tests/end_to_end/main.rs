@@ -6,6 +6,7 @@ mod deployment;
 mod http;
 mod limits;
 mod online;
+mod receipts;
 mod socket;
 mod tokens;
 mod weaknesses;

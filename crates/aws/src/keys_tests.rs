@@ -210,6 +210,45 @@ fn news_of_a_group_in_an_inbox() {
 }
 
 #[test]
+fn an_envelope_whose_ack_is_waited_for() {
+    let mut row = row_of("bob", Some("phone"), "hi");
+    row.envelope.receipts = true;
+    row.shared = true;
+    check(
+        &row,
+        &expect![[r#"
+            a = N("1755500000123")
+            b = S("\"hi\"")
+            pk = S("bob#phone")
+            r = Bool(true)
+            s = Bool(true)
+            sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~ssssssssssssssss")
+            ttl = N("1758092000")
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_sender_was_told() {
+    let row = row_of("bob", Some("phone"), "");
+    let of = Told {
+        user: row.user.clone(),
+        name: MessageName { id: row.envelope.id, from: row.envelope.from },
+        event: ReceiptEvent::Read,
+        expires_at: row.envelope.expires_at,
+    };
+    let item = told_item(&of);
+    expect![[r#"
+        e = S("read")
+        pk = S("bob#~")
+        sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~ssssssssssssssss")
+        ttl = N("1758092000")
+    "#]]
+    .assert_eq(&shown(&item));
+    assert_eq!(told(&row.user, &item), Ok(of));
+}
+
+#[test]
 fn a_group_is_a_partition_and_its_own_last_item() {
     let alice = Member {
         user: "alice".parse().expect("a user"),

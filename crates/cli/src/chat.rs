@@ -1,15 +1,13 @@
 //! `vartalap chat`: lines in, messages out, and the other way round. One conversation partner is written to; whoever writes
 //! is shown.
 //!
-//! Once messages of the partner are on the screen, it is told so with a mark ([`marks`]) in an ephemeral message, which is
-//! posted once or not at all, never stored and never answered. A mark means that the partner's chat has shown a line; that there
-//! is none means nothing.
+//! Each line asks for receipts, and what is on the screen counts as read.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
 
 use client::{Acks, Cause, Client, Event, Events, SendError};
-use protocol::{Body, Delivery, MessageId, Outgoing, Recipient, UserId};
+use protocol::{Body, Delivery, Kind, Outgoing, Receipt, Recipient, UserId};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,7 +15,6 @@ use crate::connection::{ConnectionArgs, Watch};
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
 use crate::listen::{FLUSH_WITHIN, until};
-use crate::marks;
 use crate::screen::{self, Screen};
 use crate::sent::Sent;
 
@@ -30,19 +27,14 @@ const MAX_UNANSWERED: usize = 1_000;
 /// As much of a line, in characters, is repeated when something is told of it.
 const REPEATED_CHARS: usize = 40;
 
-/// Longest that a message which was shown waits for others, to share one mark with them.
-const MARK_DELAY: Duration = Duration::from_millis(250);
-
 /// Chat with a user, line by line.
 ///
 /// Each line is sent as one message; empty lines are not. A line that is durable on the server is marked "(accepted)", one that is
 /// not taken "(refused, CODE: ...)". What arrives, from anyone, is shown as "USER: TEXT" and acked once it is on the screen,
-/// so every message that you see here counts as delivered.
+/// so every message that you see here counts as read.
 ///
-/// A line of yours that the other side's chat has put on its screen is marked "(shown)", once. Chats tell each other so, as far as
-/// they chat with one another, in ephemeral messages: one may get lost, and other clients send none, so a line without this mark
-/// may have been seen all the same. A client other than chat and listen receives them as messages with the body
-/// {"vartalap":"shown","ids":[...]}.
+/// A line of yours that a device of the other side has received, and acked, is marked "(shown)", once: chat and listen ack what is on their
+/// screens.
 ///
 /// Changes of the connection are told on stderr; lines written without one are sent when it is back. At the end of the input, or
 /// at Ctrl-C, what is still to be sent and acked is, for up to 10 s; a second Ctrl-C does not wait for answers. Exit code 1 when a
@@ -61,16 +53,7 @@ pub(crate) async fn run(args: ChatArgs) -> Result<(), Failure> {
     let interrupts = Interrupts::new().map_err(Failure::Interrupts)?;
     let (client, events, watch) = args.connection.connect(Acks::Manual)?;
     let screen = Screen::new(std::io::stdout(), args.connection.json);
-    let mut chat = Chat {
-        client,
-        watch,
-        screen,
-        to: args.to,
-        sent: Sent::default(),
-        refused: 0,
-        to_mark: Vec::new(),
-        mark_at: None,
-    };
+    let mut chat = Chat { client, watch, screen, to: args.to, sent: Sent::default(), refused: 0 };
     let talked = chat.talk(events, interrupts).await;
     talked.and(chat.end().await)
 }
@@ -82,10 +65,6 @@ struct Chat<W> {
     to: UserId,
     sent: Sent,
     refused: usize,
-    /// Messages of the partner that were shown, which it has not been told.
-    to_mark: Vec<MessageId>,
-    /// When it is to be told.
-    mark_at: Option<Instant>,
 }
 
 impl<W: Write> Chat<W> {
@@ -109,7 +88,6 @@ impl<W: Write> Chat<W> {
                     }
                     deadline = Some(Instant::now() + ANSWER_WITHIN);
                 }
-                () = until(self.mark_at) => self.mark(),
                 () = until(deadline) => match self.watch.has_connected() {
                     true => break,
                     false => return Err(self.watch.unreachable(Cause::TimedOut)),
@@ -123,8 +101,10 @@ impl<W: Write> Chat<W> {
         if line.trim().is_empty() {
             return Ok(());
         }
-        match self.client.send(Recipient::User(self.to.clone()), Body::text(line)) {
-            Ok(id) => {
+        let id = client::new_message_id(client::now());
+        let (to, body) = (Recipient::User(self.to.clone()), Body::text(line));
+        match self.client.enqueue(Outgoing { id, to, body, ephemeral: false, receipts: true, expires_in: None }) {
+            Ok(()) => {
                 self.sent.add(id, clipped(line));
                 Ok(())
             }
@@ -142,14 +122,14 @@ impl<W: Write> Chat<W> {
     fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
             Event::Message(message) => {
-                match marks::ids(&message.body) {
-                    Some(ids) => self.marked(&message, ids)?,
-                    None => self.message(&message)?,
+                match message.kind {
+                    Kind::Receipt => self.received(&message)?,
+                    Kind::Unknown => {}
+                    Kind::Message | Kind::System => self.screen.message(&message, "")?,
                 }
-                self.client.ack(&message.reference);
+                self.client.read(&message.reference);
                 Ok(())
             }
-            // What becomes of a mark is not told: only lines are known.
             Event::Accepted { id, at } => {
                 let Some(line) = self.sent.accepted(id) else { return Ok(()) };
                 self.screen.accepted(id, at, &line.text)?;
@@ -164,46 +144,18 @@ impl<W: Write> Chat<W> {
         }
     }
 
-    fn message(&mut self, message: &Delivery) -> Result<(), Failure> {
-        self.screen.message(message, "")?;
-        if message.from.user() == Some(&self.to) && matches!(message.to, Recipient::User(_)) {
-            self.to_mark.push(message.id);
-            self.mark_at.get_or_insert(Instant::now() + MARK_DELAY);
-            if self.to_mark.len() >= marks::MAX_IDS {
-                self.mark();
+    /// What a receipt says of the partner. What it says of a device of one's own is not for the screen.
+    fn received(&mut self, receipt: &Delivery) -> Result<(), Failure> {
+        let Some(receipt) = Receipt::of(&receipt.body).filter(|receipt| receipt.by == self.to) else { return Ok(()) };
+        for name in receipt.messages {
+            if let Some(text) = self.sent.shown(name.id) {
+                self.screen.shown(name.id, &text)?;
             }
         }
         Ok(())
-    }
-
-    /// The sender of the mark has shown these. Whoever else claims it of a line is not its recipient.
-    fn marked(&mut self, mark: &Delivery, ids: Vec<MessageId>) -> Result<(), Failure> {
-        if mark.from.user() != Some(&self.to) {
-            return Ok(());
-        }
-        for id in ids {
-            if let Some(text) = self.sent.shown(id) {
-                self.screen.shown(id, &text)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Tells the partner what was shown since it was last told. One that cannot be told now is not told.
-    fn mark(&mut self) {
-        self.mark_at = None;
-        let shown = std::mem::take(&mut self.to_mark);
-        if shown.is_empty() {
-            return;
-        }
-        let (id, to) = (client::new_message_id(client::now()), Recipient::User(self.to.clone()));
-        let body = marks::body(&shown);
-        let _untold =
-            self.client.enqueue(Outgoing { id, to, body, ephemeral: true, receipts: false, expires_in: None });
     }
 
     async fn end(mut self) -> Result<(), Failure> {
-        self.mark();
         // What was not answered until now is not worth waiting for.
         let within = if self.sent.unanswered() == 0 { FLUSH_WITHIN } else { Duration::ZERO };
         let unacked = self.client.close(within).await.unacked;

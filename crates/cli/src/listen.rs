@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use client::{Acks, Client, Event};
-use protocol::Delivery;
+use protocol::{Delivery, Kind};
 use tokio::time::Instant;
 
 use crate::connection::ConnectionArgs;
 use crate::exit::Failure;
 use crate::interrupts::Interrupts;
-use crate::marks;
 use crate::screen::Screen;
 
 /// How long the last acks may take to leave.
@@ -18,7 +17,7 @@ pub(crate) const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 /// Show the messages that arrive, and ack each once it is shown.
 ///
 /// Goes on until Ctrl-C, reconnecting by itself. Once there was a connection, a lost one is not the end; when none can be made
-/// at the start, the exit code is 3. What chats tell each other ("shown") is acked, but neither shown nor counted.
+/// at the start, the exit code is 3. Receipts are acked, but neither shown nor counted.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListenArgs {
     /// Never ack: messages stay in the inbox, and every redelivery is shown with its attempt (0 when it comes from the inbox).
@@ -48,8 +47,10 @@ pub(crate) async fn run(args: ListenArgs) -> Result<(), Failure> {
             // In this order, so that a message which is here already counts before the time is up.
             biased;
             event = events.next() => match event {
-                // The mark of a chat is nothing to show.
-                Some(Event::Message(message)) if marks::ids(&message.body).is_some() => client.ack(&message.reference),
+                // For the client, not for its user.
+                Some(Event::Message(message)) if matches!(message.kind, Kind::Receipt | Kind::Unknown) => {
+                    client.ack(&message.reference);
+                }
                 Some(Event::Message(message)) => {
                     if let Err(failure) = screen.message(&message, &remark(&message, args.no_ack)) {
                         break Err(failure);

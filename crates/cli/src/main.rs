@@ -9,7 +9,6 @@ mod identity;
 mod interrupts;
 mod jwks;
 mod listen;
-mod marks;
 mod screen;
 mod send;
 mod sent;

@@ -7,11 +7,11 @@ use protocol::MessageId;
 /// As many accepted lines, the latest, are remembered until they are shown.
 const UNSHOWN_CAPACITY: usize = 1_000;
 
-/// A line as its marks repeat it.
+/// A line as it is repeated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) text: String,
-    /// Whether the other side has shown it.
+    /// Whether the other side has it.
     pub(crate) shown: bool,
 }
 

@@ -8,8 +8,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::{SinkExt, StreamExt};
 use protocol::{
-    Body, ClientFrame, Code, Delivery, Kind, MessageId, Outgoing, Recipient, Ref, Refusal, ServerFrame, Shelf,
-    Timestamp, UserId,
+    Body, ClientFrame, Code, Delivery, Kind, MessageId, MessageName, Outgoing, Receipt, ReceiptEvent, Recipient, Ref,
+    Refusal, Sender, ServerFrame, Shelf, Timestamp, UserId,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -178,7 +178,7 @@ impl Connection {
         let (mut sent, mut acked) = (Vec::new(), Vec::new());
         while sent.len() < count {
             match self.read().await {
-                Some(ClientFrame::Ack(ack)) => acked.extend(ack.refs),
+                Some(ClientFrame::Ack(ack) | ClientFrame::Read(ack)) => acked.extend(ack.refs),
                 Some(ClientFrame::Send(send)) => sent.extend(self.accept_send(send).await),
                 None => {
                     while self.socket.next().await.is_some() {}
@@ -203,10 +203,14 @@ fn user(name: &str) -> UserId {
     name.parse().expect("a user")
 }
 
-/// The body by which a chat tells what it has shown.
-fn mark(ids: &[MessageId]) -> Body {
-    let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-    Body::from_json(format!(r#"{{"vartalap":"shown","ids":[{}]}}"#, ids.join(","))).expect("JSON")
+/// The receipt `n` for alice, by which `by` has these messages of hers.
+fn receipt(n: u64, by: &str, ids: &[MessageId]) -> Delivery {
+    let from = || Sender::User(user("alice"));
+    let messages = ids.iter().map(|id| MessageName { id: *id, from: from() }).collect();
+    let body = Receipt { event: ReceiptEvent::Delivered, by: user(by), messages }.body();
+    let message = delivery(n, "");
+    let reference = Ref { sender: Sender::System, ..message.reference };
+    Delivery { reference, from: Sender::System, kind: Kind::Receipt, body, ..message }
 }
 
 /// The `n`th message of bob to alice.
@@ -379,66 +383,58 @@ async fn chat_sends_its_input_and_shows_what_arrives() {
     command.printed("bob: hi\n").await;
     command.type_all("hello\n\r\nagain\r\n").await;
     let (sent, acked) = connection.accept_until(usize::MAX).await;
-    let (marks, lines): (Vec<_>, Vec<_>) = sent.into_iter().partition(|message| message.ephemeral);
-    let lines: Vec<Body> = lines.into_iter().map(|line| line.body).collect();
-    assert_eq!((marks.len(), lines), (1, vec![Body::text("hello"), Body::text("again")]));
+    assert!(sent.iter().all(|line| line.receipts && !line.ephemeral));
+    let lines: Vec<Body> = sent.into_iter().map(|line| line.body).collect();
+    assert_eq!(lines, [Body::text("hello"), Body::text("again")]);
     assert_eq!(acked, [delivery(1, "").reference]);
     let left = command.end().await;
     assert_eq!((left.code, left.out.as_str()), (Some(0), "(accepted) hello\n(accepted) again\n"), "{left:?}");
 }
 
 #[tokio::test]
-async fn chat_tells_its_partner_what_it_has_shown() {
+async fn what_is_on_the_screen_of_chat_counts_as_read() {
     let scene = Scene::new().await;
     let mut command = scene.start(&["chat", "--to", "bob"]);
     let mut connection = scene.accept().await;
-    let mut other = delivery(3, "psst");
-    (other.from, other.reference.sender) = (user("carol").into(), user("carol").into());
-    connection.deliver(vec![delivery(1, "hi"), delivery(2, "there"), other]).await;
-    let (marks, _) = connection.accept_until(1).await;
-    let body = mark(&[delivery(1, "").id, delivery(2, "").id]);
-    assert_eq!((marks[0].to.clone(), marks[0].ephemeral), (Recipient::User(user("bob")), true));
-    assert_eq!((marks.len(), marks[0].body.clone(), marks[0].expires_in), (1, body, None));
-    command.printed("bob: hi\nbob: there\ncarol: psst\n").await;
+    connection.deliver(vec![delivery(1, "hi"), receipt(2, "bob", &[])]).await;
+    command.printed("bob: hi\n").await;
+    let Some(ClientFrame::Read(read)) = connection.read().await else { panic!("no read") };
+    assert_eq!(read.refs, [delivery(1, "").reference, receipt(2, "bob", &[]).reference]);
     command.interrupt().await;
-    let (sent, _) = connection.accept_until(usize::MAX).await;
-    assert!(sent.is_empty(), "carol is told nothing: {sent:?}");
     assert_eq!(command.end().await.code, Some(0));
 }
 
 #[tokio::test]
-async fn chat_marks_what_its_partner_has_shown_once() {
+async fn chat_marks_what_its_partner_has_once() {
     let scene = Scene::new().await;
     let mut command = scene.start(&["chat", "--to", "bob"]);
     let mut connection = scene.accept().await;
     command.type_on("hello\n").await;
     let (sent, _) = connection.accept_until(1).await;
     command.printed("(accepted) hello\n").await;
-    let marked = mark(&[sent[0].id, delivery(9, "").id]);
-    let [mut forged, first, second] = [1, 2, 3].map(|n| Delivery { body: marked.clone(), ..delivery(n, "") });
-    (forged.from, forged.reference.sender) = (user("carol").into(), user("carol").into());
-    connection.deliver(vec![forged.clone()]).await;
-    connection.deliver(vec![delivery(4, "wait")]).await;
-    command.printed("bob: wait\n").await;
+    let ids = [sent[0].id, delivery(9, "").id];
+    let (other, first, second) = (receipt(1, "carol", &ids), receipt(2, "bob", &ids), receipt(3, "bob", &ids));
+    let forged = Delivery { body: first.body.clone(), ..delivery(4, "") };
+    connection.deliver(vec![other.clone(), forged.clone()]).await;
+    command.printed("bob: {\"event\":").await;
     connection.deliver(vec![first.clone(), second.clone()]).await;
     command.printed("(shown) hello\n").await;
     command.interrupt().await;
     let (sent, acked) = connection.accept_until(usize::MAX).await;
-    let bodies: Vec<Body> = sent.into_iter().map(|message| message.body).collect();
-    assert_eq!(bodies, [mark(&[delivery(4, "").id])], "no mark is answered with a mark");
-    assert_eq!(acked, [forged, delivery(4, ""), first, second].map(|message| message.reference));
+    assert!(sent.is_empty(), "no receipt is answered with a message");
+    assert_eq!(acked, [other, forged, first, second].map(|message| message.reference));
     let left = command.end().await;
     assert_eq!((left.code, left.out.as_str()), (Some(0), ""), "{left:?}");
 }
 
 #[tokio::test]
-async fn listen_neither_shows_nor_counts_the_marks_of_chats() {
+async fn listen_neither_shows_nor_counts_receipts() {
     let scene = Scene::new().await;
     let command = scene.start(&["listen", "--count", "1"]);
     let mut connection = scene.accept().await;
-    let marked = Delivery { body: mark(&[delivery(9, "").id]), ..delivery(1, "") };
-    connection.deliver(vec![marked.clone(), delivery(2, "two")]).await;
-    assert_eq!(connection.acked_at_last().await, [marked.reference, delivery(2, "").reference]);
+    let told = receipt(1, "bob", &[delivery(9, "").id]);
+    connection.deliver(vec![told.clone(), delivery(2, "two")]).await;
+    assert_eq!(connection.acked_at_last().await, [told.reference, delivery(2, "").reference]);
     assert_eq!(command.end().await.out, "bob: two\n");
 }
 
@@ -450,8 +446,8 @@ async fn an_interrupt_ends_chat_though_its_input_goes_on() {
     connection.deliver(vec![delivery(1, "hi")]).await;
     command.printed("bob: hi\n").await;
     command.interrupt().await;
-    let (marks, acked) = connection.accept_until(usize::MAX).await;
-    assert_eq!((marks.len(), acked), (1, vec![delivery(1, "").reference]), "what was shown is told at the end");
+    let (sent, acked) = connection.accept_until(usize::MAX).await;
+    assert_eq!((sent.len(), acked), (0, vec![delivery(1, "").reference]), "what was shown is told at the end");
     // Its stdin is still open.
     assert_eq!(command.0.wait().await.expect("it ran").code(), Some(0));
 }

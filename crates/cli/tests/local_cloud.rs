@@ -99,7 +99,7 @@ impl Chat {
 }
 
 #[tokio::test]
-async fn two_chats_tell_each_other_what_they_have_shown() {
+async fn two_chats_mark_what_the_other_has() {
     let cloud = Cloud::start().await;
     let mut alice = Chat::start(&cloud, "alice", "bob");
     alice.write("hi").await;

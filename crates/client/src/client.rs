@@ -21,7 +21,7 @@ use crate::outbox::SendError;
 pub struct Outstanding {
     /// Messages that the server has not accepted.
     pub unaccepted: usize,
-    /// Acks that are not on the wire. Their messages come again.
+    /// Acks and reads that are not on the wire. Their messages come again.
     pub unacked: usize,
 }
 
@@ -80,7 +80,7 @@ impl Client {
     }
 
     /// Queues a message that has its id, from [`new_message_id`](crate::new_message_id): for applications that keep their
-    /// own outbox, and for ephemeral or expiring messages. Queueing one again whose id is queued changes nothing.
+    /// own outbox, and for messages that are ephemeral, expire, or ask for receipts. Queueing one again whose id is queued changes nothing.
     ///
     /// # Errors
     /// [`SendError`] when the message cannot be queued.
@@ -92,6 +92,12 @@ impl Client {
     /// Needed under [`Acks::Manual`](crate::Acks::Manual) only; under [`Acks::Never`](crate::Acks::Never) it does nothing.
     pub fn ack(&self, reference: &Ref) {
         self.0.0.change(|core, now| core.ack(reference, now));
+    }
+
+    /// Says that the user has seen a message that was received as `reference`, which acks it as well; otherwise as [`Client::ack`]. Who
+    /// sent it is told, if that was asked for, and so are the user's other devices.
+    pub fn read(&self, reference: &Ref) {
+        self.0.0.change(|core, now| core.read(reference, now));
     }
 
     /// What is still to be done.

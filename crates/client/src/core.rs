@@ -47,6 +47,7 @@ pub(crate) struct Core {
     backoff: Backoff,
     outbox: Outbox,
     acks: AckBuffer,
+    reads: AckBuffer,
     seen: Seen,
     in_hand: InHand,
     link: Option<Link>,
@@ -73,6 +74,7 @@ impl Core {
             backoff: Backoff::default(),
             outbox: Outbox::default(),
             acks: AckBuffer::default(),
+            reads: AckBuffer::default(),
             seen: Seen::new(SEEN_CAPACITY),
             in_hand: InHand::default(),
             link: None,
@@ -112,6 +114,15 @@ impl Core {
         }
     }
 
+    /// Says that the user has seen a message, which acks it as well, unless acks are off.
+    pub(crate) fn read(&mut self, reference: &Ref, now: Instant) {
+        if self.mode != Acks::Never {
+            for reference in self.seen.ack(reference) {
+                self.reads.add(reference, now);
+            }
+        }
+    }
+
     /// The next event for the consumer.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Event> {
         let event = self.in_hand.take()?;
@@ -130,6 +141,7 @@ impl Core {
     /// The waiting acks go at once.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.acks.hurry(now);
+        self.reads.hurry(now);
     }
 
     /// End as soon as the socket is closed.
@@ -150,7 +162,7 @@ impl Core {
     }
 
     pub(crate) fn outstanding(&self) -> Outstanding {
-        Outstanding { unaccepted: self.outbox.len(), unacked: self.acks.len() }
+        Outstanding { unaccepted: self.outbox.len(), unacked: self.acks.len() + self.reads.len() }
     }
 
     // From the socket.
@@ -177,6 +189,9 @@ impl Core {
         if let Some(refs) = self.acks.take(now) {
             return Step::Write(ClientFrame::render_ack(&refs));
         }
+        if let Some(refs) = self.reads.take(now) {
+            return Step::Write(ClientFrame::render_read(&refs));
+        }
         for event in self.outbox.drop_stale(now) {
             self.tell(event);
         }
@@ -192,7 +207,7 @@ impl Core {
             PassStep::Write(frame) => Step::Write(frame),
             PassStep::Unanswered => Step::Leave(Cause::Unanswered),
             PassStep::Wait(until) => {
-                let due = [self.acks.due(), self.outbox.due(), Some(link.replace_at)];
+                let due = [self.acks.due(), self.reads.due(), self.outbox.due(), Some(link.replace_at)];
                 Step::Wait(due.into_iter().flatten().fold(until, Instant::min))
             }
         }
@@ -201,6 +216,7 @@ impl Core {
     /// What was to be written is on the wire.
     pub(crate) fn written(&mut self) {
         self.acks.written();
+        self.reads.written();
     }
 
     /// A text frame was received. A frame of no known type is ignored, as the protocol asks.
@@ -289,6 +305,7 @@ impl Core {
         self.link = None;
         self.outbox.lost();
         self.acks.lost(now);
+        self.reads.lost(now);
         let retry_in = if matches!(cause, Cause::Aged) { Duration::ZERO } else { self.backoff.failed(&mut self.rng) };
         self.tell(Event::Disconnected { retry_in, cause });
         retry_in

@@ -21,7 +21,8 @@ pub enum Event {
         cause: Cause,
     },
     /// A message for this device, shown once per (`from`, `id`) unless acks are off. Of the messages in hand, those of one
-    /// sender come in the order of their ids.
+    /// sender come in the order of their ids. Of kind `receipt` are those that say what became of others: see
+    /// [`protocol::Receipt`].
     Message(Delivery),
     /// A message of this client's is durable.
     Accepted {

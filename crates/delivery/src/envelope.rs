@@ -168,11 +168,9 @@ impl Row {
         self.envelope.delivery(self.holder.shelf(), self.is_watched(), attempt)
     }
 
-    /// Whether its ack is to be told to somebody: to its sender, or to the other devices that have it. Of what nobody has claimed, any
-    /// device may show it. The ack of a receipt is told to nobody, or receipts would never end.
+    /// Whether its ack is to be told to somebody: to its sender, or to the other devices that have it.
     fn is_watched(&self) -> bool {
-        let is_unclaimed = self.holder == Holder::Unclaimed;
-        self.envelope.kind != Kind::Receipt && (self.envelope.receipts || self.shared || is_unclaimed)
+        self.envelope.receipts || self.shared
     }
 }
 

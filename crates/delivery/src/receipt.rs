@@ -4,6 +4,9 @@
 //! A sender is told of a message that a row of the recipient's own was really deleted for, or that he was told of before, and of nothing
 //! else: whoever makes up a ref finds neither.
 //!
+//! The user's other devices are told of an ack if they are there, since all that follows is that they show a notification no longer; what was
+//! read they are told as senders are, when they come.
+//!
 //! [`Inbox`]: crate::ports::Inbox
 
 use std::collections::BTreeMap;
@@ -35,6 +38,8 @@ pub struct Told {
 pub fn acked<'a>(event: ReceiptEvent, found: impl IntoIterator<Item = (&'a Ref, &'a Lookup)>) -> Vec<AckedMessage> {
     let told = found.into_iter().filter_map(|(reference, lookup)| {
         let row = match lookup {
+            // Nobody is told of the ack of a receipt, or receipts would never end.
+            Lookup::Found(row) if row.envelope.kind == Kind::Receipt => return None,
             Lookup::Found(row) => Some(AckedRow {
                 receipts: row.envelope.receipts,
                 expires_at: row.envelope.expires_at,
@@ -107,7 +112,8 @@ fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Optio
         receipts: false,
         body: receipt.body(),
     };
-    Deliver { envelope, recipient: to.clone(), ephemeral: false, except }
+    let ephemeral = except.is_some() && acked.event == ReceiptEvent::Delivered;
+    Deliver { envelope, recipient: to.clone(), ephemeral, except }
 }
 
 impl Acked {

@@ -94,11 +94,15 @@ fn other_devices_are_told_of_what_they_may_have() {
     let own = vec![name(1, "alice"), name(3, "~system"), name(4, "bob")];
     assert_eq!(said(&tidings(&job, &[], &[device("tablet")])), [("bob".into(), Some("phone".into()), own)]);
     assert_eq!(tidings(&job, &[], &[]), Tidings::default(), "there is no other device");
+    for (event, is_ephemeral) in [(Delivered, true), (Read, false)] {
+        let told = tidings(&acked(event, &messages), &[], &[device("tablet")]).delivers;
+        assert_eq!(told[0].ephemeral, is_ephemeral, "{event:?}");
+    }
 }
 
 #[test]
 fn only_a_read_speaks_of_what_is_gone() {
-    let reference: Ref = format!("{ID}1~alice~w").parse().expect("a ref");
+    let reference: Ref = format!("{ID}1~alice~!").parse().expect("a ref");
     for (lookup, event, is_told) in [
         (Lookup::Missing, Delivered, false),
         (Lookup::Missing, Read, true),

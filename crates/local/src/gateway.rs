@@ -143,8 +143,8 @@ impl Gateway {
         let Some((_, body)) = answer.as_ref().ok().and_then(proxy_response) else {
             return Some(events::internal_server_error(&caller.connection));
         };
-        // The route `ack` has no route response.
-        let body = body.filter(|_| route != "ack")?;
+        // These routes have no route response.
+        let body = body.filter(|_| !["ack", "read"].contains(&route))?;
         self.count_accepted(body);
         Some(body.to_owned())
     }
@@ -178,6 +178,7 @@ fn route(frame: &str) -> &'static str {
     match body.get("action").and_then(Value::as_str) {
         Some("send") => "send",
         Some("ack") => "ack",
+        Some("read") => "read",
         Some("sync") => "sync",
         Some("ping") => "ping",
         _ => "$default",
@@ -223,6 +224,7 @@ mod tests {
         for (frame, expected) in [
             (r#"{"action":"send"}"#, "send"),
             (r#"{"x":1,"action":"ack"}"#, "ack"),
+            (r#"{"action":"read"}"#, "read"),
             (r#"{"action":"sync"}"#, "sync"),
             (r#"{"action":"ping"}"#, "ping"),
             (r#"{"action":"Send"}"#, "$default"),

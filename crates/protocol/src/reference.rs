@@ -1,5 +1,5 @@
-//! The `ref` of an envelope: opaque to clients, `ID~SENDER` to the server, with `~*` added while nobody has claimed it and `~w` while
-//! somebody waits for its ack.
+//! The `ref` of an envelope: opaque to clients, `ID~SENDER` to the server, with `~!` added if somebody waits for its ack, and
+//! `~*` while nobody has claimed it.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -32,17 +32,24 @@ pub struct Ref {
     /// Where the envelope lies.
     pub shelf: Shelf,
     /// Whether somebody is to be told of its ack: the sender, or the user's other devices. It says where to look, so that the acks of all
-    /// others cost no read; what is told, and whether anything is, the envelope itself decides.
+    /// others cost no read; what is told, and whether anything is, the envelope itself decides. Of what nobody has claimed any device may
+    /// have shown it, so [`Ref::is_watched`] says yes to that as well.
     pub watched: bool,
 }
 
+// Neither `*` nor `!` is a user's: a letter here could be the sender.
 const UNCLAIMED_SUFFIX: &str = "~*";
-const WATCHED_SUFFIX: &str = "~w";
+const WATCHED_SUFFIX: &str = "~!";
 
 impl Ref {
     /// The part that orders envelopes within one shelf: `ID~SENDER`.
     pub fn position(&self) -> String {
         format!("{}~{}", self.id, self.sender)
+    }
+
+    /// Whether its ack may be news to somebody.
+    pub fn is_watched(&self) -> bool {
+        self.watched || self.shelf == Shelf::Unclaimed
     }
 
     /// Reads a [`Ref::position`] found on `shelf`.
@@ -66,12 +73,12 @@ impl FromStr for Ref {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (text, watched) = text.strip_suffix(WATCHED_SUFFIX).map_or((text, false), |rest| (rest, true));
-        let read = match text.strip_suffix(UNCLAIMED_SUFFIX) {
-            Some(position) => Self::at(position, Shelf::Unclaimed),
-            None => Self::at(text, Shelf::Own),
+        let (text, shelf) = match text.strip_suffix(UNCLAIMED_SUFFIX) {
+            Some(rest) => (rest, Shelf::Unclaimed),
+            None => (text, Shelf::Own),
         };
-        Ok(Self { watched, ..read? })
+        let (position, watched) = text.strip_suffix(WATCHED_SUFFIX).map_or((text, false), |rest| (rest, true));
+        Ok(Self { watched, ..Self::at(position, shelf)? })
     }
 }
 
@@ -96,7 +103,7 @@ impl fmt::Display for Ref {
             Shelf::Unclaimed => UNCLAIMED_SUFFIX,
         };
         let watched = if self.watched { WATCHED_SUFFIX } else { "" };
-        write!(f, "{}~{}{shelf}{watched}", self.id, self.sender)
+        write!(f, "{}~{}{watched}{shelf}", self.id, self.sender)
     }
 }
 
@@ -126,8 +133,8 @@ mod tests {
             format!("{ID}~auth0|a-b"),
             format!("{ID}~~system"),
             format!("{ID}~~system~*"),
-            format!("{ID}~alice~w"),
-            format!("{ID}~~system~*~w"),
+            format!("{ID}~alice~!"),
+            format!("{ID}~~system~!~*"),
         ] {
             assert_eq!(text.parse::<Ref>().expect("a ref").to_string(), text);
         }
@@ -143,9 +150,9 @@ mod tests {
             &format!("{ID}~a#b"),
             &format!("{ID}~a~b"),
             &format!("{ID}~~b"),
-            &format!("{ID}~~w"),
-            &format!("{ID}~a~w~*"),
-            &format!("{ID}~a~w~w"),
+            &format!("{ID}~~!"),
+            &format!("{ID}~a~*~!"),
+            &format!("{ID}~a~!~!"),
             &format!("{ID}é~a"),
         ] {
             assert!(bad.parse::<Ref>().is_err(), "{bad}");

@@ -87,7 +87,7 @@ fn what_a_client_does_not_know_is_ignored() {
 #[test]
 fn a_word_of_a_later_version_spoils_no_frame() {
     let known = ServerFrame::Messages { messages: vec![delivery(7, "hi"), delivery(8, "hi")], more: None, nonce: None };
-    let later = known.render().replacen(r#""kind":"message""#, r#""kind":"receipt""#, 1);
+    let later = known.render().replacen(r#""kind":"message""#, r#""kind":"gift""#, 1);
     let Some(ServerFrame::Messages { messages, .. }) = ServerFrame::parse(&later) else { panic!("{later}") };
     assert_eq!(messages.iter().map(|one| one.kind).collect::<Vec<_>>(), [Kind::Unknown, Kind::Message]);
     let error = r#"{"type":"error","code":"later","detail":"why"}"#;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use delivery::{
     Address, Await, Connection, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue, Receipt,
-    Registration, Row, Scheduled, WakeState,
+    Registration, Row, Scheduled, Told, WakeState,
 };
-use protocol::{Body, DeviceId, Kind, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 
 pub use groups::groups;
 
@@ -74,6 +74,7 @@ pub async fn inbox(inbox: impl Inbox) {
     pages_merge_both_shelves_in_order(&inbox).await;
     expired_rows_are_not_seen(&inbox).await;
     marks_do_not_bring_rows_back(&inbox).await;
+    what_senders_were_told_is_kept_until_it_expires(&inbox).await;
     batches_may_be_large(&inbox).await;
 }
 
@@ -143,6 +144,31 @@ async fn marks_do_not_bring_rows_back(inbox: &impl Inbox) {
     clear(inbox, std::slice::from_ref(&marked)).await;
     inbox.mark_undelivered(&marked.key()).await.expect("nothing to mark");
     assert_eq!(inbox.get(&[marked.key()], NOW).await.expect("an answer"), [Lookup::Missing]);
+}
+
+async fn what_senders_were_told_is_kept_until_it_expires(inbox: &impl Inbox) {
+    let name = |n| MessageName { id: message_id(NOW, n), from: user("alice").into() };
+    let told =
+        |n, event| Told { user: user("bob"), name: name(n), event, expires_at: NOW.plus(Duration::from_secs(60)) };
+    let mut kept: Vec<Told> = (0..30).map(|n| told(n, ReceiptEvent::Delivered)).collect();
+    inbox.keep_told(&kept).await.expect("kept");
+    kept[3].event = ReceiptEvent::Read;
+    kept[4].expires_at = NOW;
+    inbox.keep_told(&kept[3..5]).await.expect("kept");
+    inbox.keep_told(&[Told { user: user("bobby"), ..told(50, ReceiptEvent::Read) }]).await.expect("kept");
+    let names: Vec<MessageName> = (0..60).map(name).collect();
+    let found = async || {
+        let mut found = inbox.told(&user("bob"), &names, NOW).await.expect("an answer");
+        found.sort_by(|one, other| one.name.cmp(&other.name));
+        found
+    };
+    kept.remove(4);
+    assert_eq!(found().await, kept);
+    assert_eq!(page_refs(inbox, Some("phone"), None, 100).await, (vec![], false), "no envelopes");
+    inbox.forget_told(&user("bob")).await.expect("forgotten");
+    inbox.forget_told(&user("bob")).await.expect("forgotten again");
+    assert!(found().await.is_empty());
+    assert_eq!(inbox.told(&user("bobby"), &names, NOW).await.expect("an answer").len(), 1);
 }
 
 async fn batches_may_be_large(inbox: &impl Inbox) {

@@ -58,7 +58,7 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
         ack: Ack,
         invocation: Invocation,
     ) -> Option<ServerFrame> {
-        let (watched, others): (Vec<&Ref>, Vec<&Ref>) = ack.refs.iter().partition(|reference| reference.watched);
+        let (watched, others): (Vec<&Ref>, Vec<&Ref>) = ack.refs.iter().partition(|reference| reference.is_watched());
         let (told, untold) = self.tell(address, event, &watched, invocation).await;
         // One position may be named twice, once as watched.
         let keys: BTreeSet<Key> =

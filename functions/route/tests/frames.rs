@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use delivery::group::Role;
 use delivery::{Address, Connection, Envelope, Group, Holder, Inbox, Job, Member, Row};
-use protocol::{Body, ClientFrame, Code, Kind, Outgoing, Recipient, ServerFrame, UserId};
+use protocol::{Body, ClientFrame, Code, Kind, Outgoing, ReceiptEvent, Recipient, Ref, ServerFrame, UserId};
 use route::{Answers, Route};
 use serde_json::{Value, json};
 use testkit::{Clock, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
@@ -54,7 +54,11 @@ impl Stage {
 
     /// Puts alice's `n`th message into an inbox of bob's.
     async fn put(&self, holder: Holder, n: u64) -> Row {
-        let row = Row {
+        self.put_as(holder, n, |_| {}).await
+    }
+
+    async fn put_as(&self, holder: Holder, n: u64, change: impl FnOnce(&mut Row)) -> Row {
+        let mut row = Row {
             user: "bob".parse().expect("a user"),
             holder,
             envelope: Envelope {
@@ -70,6 +74,7 @@ impl Stage {
             undelivered: false,
             shared: false,
         };
+        change(&mut row);
         assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         self.function.answers.inbox.ledger.take();
         row
@@ -165,14 +170,76 @@ async fn an_ack_of_25_refs_is_one_call_and_no_answer() {
     let stage = Stage::new();
     let mut rows = Vec::new();
     for n in 0..25 {
-        rows.push(stage.put(if n % 2 == 0 { own() } else { Holder::Unclaimed }, n).await);
+        rows.push(stage.put(own(), n).await);
     }
-    let mut refs: Vec<_> = rows.iter().map(|row| row.key().reference()).collect();
+    let mut refs: Vec<_> = rows.iter().map(Row::reference).collect();
     refs.push(refs[0].clone());
     assert_eq!(stage.route("ack", &ClientFrame::render_ack(&refs)).await, json!({"statusCode": 200}));
     assert_eq!(stage.function.answers.inbox.ledger.take().into_iter().collect::<Vec<_>>(), [("delete", 1)]);
     assert_eq!(stage.function.connections.ledger.calls("post"), 0);
     assert!(stage.function.answers.inbox.rows().is_empty());
+}
+
+#[tokio::test]
+async fn what_somebody_waits_for_is_read_and_told_before_it_is_deleted() {
+    for (event, frame) in [
+        (ReceiptEvent::Delivered, ClientFrame::render_ack as fn(&[Ref]) -> String),
+        (ReceiptEvent::Read, ClientFrame::render_read),
+    ] {
+        let stage = Stage::new();
+        let asked = stage.put_as(own(), 1, |row| row.envelope.receipts = true).await;
+        let shared = stage.put_as(own(), 2, |row| row.shared = true).await;
+        let unclaimed = stage.put(Holder::Unclaimed, 3).await;
+        let plain = stage.put(own(), 4).await;
+        let rows = [&asked, &shared, &unclaimed, &plain];
+        let refs: Vec<Ref> = rows.iter().map(|row| row.reference()).collect();
+        assert_eq!(refs.iter().map(|one| one.watched).collect::<Vec<_>>(), [true, true, false, false]);
+        assert!(unclaimed.reference().is_watched());
+        let action = if event == ReceiptEvent::Read { "read" } else { "ack" };
+        assert_eq!(stage.route(action, &frame(&refs)).await, json!({"statusCode": 200}));
+        let Answers { inbox, queue, .. } = &stage.function.answers;
+        assert_eq!(inbox.ledger.take().into_iter().collect::<Vec<_>>(), [("delete", 1), ("get", 1)]);
+        assert_eq!(queue.ledger.take().into_iter().collect::<Vec<_>>(), [("send", 1)]);
+        let jobs = queue.jobs();
+        let [Job::Acked(job)] = &jobs[..] else { panic!("{jobs:?}") };
+        assert_eq!((job.event, &job.user, &job.device), (event, &asked.user, &address("bob", "phone").device));
+        let told: Vec<_> = job.messages.iter().map(|one| one.row.map(|row| (row.receipts, row.shared))).collect();
+        assert_eq!(told, [Some((true, false)), Some((false, true)), Some((false, true))]);
+        assert!(inbox.rows().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_told_is_not_deleted() {
+    for call in ["get", "send"] {
+        let stage = Stage::new();
+        let asked = stage.put_as(own(), 1, |row| row.envelope.receipts = true).await;
+        let plain = stage.put(own(), 2).await;
+        let Answers { inbox, queue, .. } = &stage.function.answers;
+        if call == "get" {
+            inbox.ledger.fail_next("get", 1)
+        } else {
+            queue.ledger.fail_next("send", 1)
+        }
+        stage.route("ack", &ClientFrame::render_ack(&[asked.reference(), plain.reference()])).await;
+        assert_eq!(inbox.rows(), [asked], "{call}");
+        let frames = stage.function.connections.take_frames("c1");
+        assert_eq!(frames.iter().map(code_of).collect::<Vec<_>>(), [Some(Code::Unavailable)], "{call}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_an_ack_of_nothing() {
+    let stage = Stage::new();
+    let mut row = stage.put(own(), 1).await;
+    row.envelope.receipts = true;
+    let forged = Ref { sender: "carol".parse().expect("a sender"), ..row.reference() };
+    stage.route("ack", &ClientFrame::render_ack(std::slice::from_ref(&forged))).await;
+    assert!(stage.function.answers.queue.is_empty());
+    // What is gone may still be read; who is told of that is not for this function to say.
+    stage.route("read", &ClientFrame::render_read(&[forged])).await;
+    let jobs = stage.function.answers.queue.jobs();
+    assert!(matches!(&jobs[..], [Job::Acked(job)] if job.messages[0].row.is_none()), "{jobs:?}");
 }
 
 #[tokio::test]

@@ -109,14 +109,16 @@ impl Sockets {
         }
         let Some((address, connection)) = world.sockets.take(&world, &id) else { return };
         let action = serde_json::from_str::<Value>(&frame).unwrap_or_default()["action"].clone();
-        let route =
-            action.as_str().filter(|action| ["send", "ack", "sync", "ping"].contains(action)).unwrap_or("$default");
+        let route = action
+            .as_str()
+            .filter(|action| ["send", "ack", "read", "sync", "ping"].contains(action))
+            .unwrap_or("$default");
         if route == "ping" {
             return;
         }
         let event = websocket(route, &address, &connection, Some(&frame));
         let answer = functions.invoke(Function::Route, event, 0).await.answer.unwrap_or_default();
-        if let Some(body) = answer["body"].as_str().filter(|_| route != "ack") {
+        if let Some(body) = answer["body"].as_str().filter(|_| !["ack", "read"].contains(&route)) {
             world.pause(1..30).await;
             world.sockets.deliver(&id, body);
         }

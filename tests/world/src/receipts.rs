@@ -42,7 +42,7 @@ impl Receipts {
         let Some(receipt) = Receipt::of(&job.envelope.body) else {
             return Err(format!("the receipt {id} to {to} cannot be read"));
         };
-        let owed = devices.into_iter().filter(|device| Some(device) != job.except.as_ref()).collect();
+        let owed = devices.into_iter().filter(|device| Some(device) != job.except.as_ref() && !job.ephemeral).collect();
         let body = job.envelope.body.as_json().to_owned();
         let telling = Telling { body, except: job.except.clone(), expires_at: job.envelope.expires_at, owed };
         self.queued.entry((to.clone(), id)).or_insert(telling);

@@ -5,3 +5,4 @@ mod delivering;
 mod draining;
 mod fanning;
 mod stage;
+mod telling;

@@ -43,7 +43,7 @@ impl Stage {
         };
         assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         self.calls();
-        row.key().reference().to_string()
+        row.reference().to_string()
     }
 }
 

@@ -42,6 +42,7 @@ fn case(
 
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
+const READS: &str = "/v1/reads";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
@@ -72,7 +73,12 @@ fn cases() -> Vec<Case> {
         case("POST", ACKS, ACKS, json!({"device": "phone"}), 400, "invalid_frame"),
         case("POST", ACKS, ACKS, json!({"refs": [REF]}), 400, "invalid_request"),
         case("POST", ACKS, ACKS, json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
-        Case { failing: "delete", ..case("POST", ACKS, ACKS, ack, 503, "unavailable") },
+        Case { failing: "delete", ..case("POST", ACKS, ACKS, ack.clone(), 503, "unavailable") },
+        case("POST", READS, READS, ack.clone(), 204, ""),
+        case("POST", READS, READS, json!({"device": "phone"}), 400, "invalid_frame"),
+        case("POST", READS, READS, json!({"refs": [REF]}), 400, "invalid_request"),
+        case("POST", READS, READS, json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
+        Case { failing: "delete", ..case("POST", READS, READS, ack, 503, "unavailable") },
         case("DELETE", ME, ME, none.clone(), 204, ""),
         Case { failing: "groups_of", ..case("DELETE", ME, ME, none.clone(), 503, "unavailable") },
         case("PUT", DEVICE, phone, none.clone(), 204, ""),

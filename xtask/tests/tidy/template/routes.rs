@@ -9,7 +9,7 @@ use crate::assert_none;
 const ANSWERED: [&str; 4] = ["send", "sync", "ping", "$default"];
 
 /// The others. An answer to a good ack would be a frame that is paid for and says nothing.
-const SILENT: [&str; 3] = ["ack", "$connect", "$disconnect"];
+const SILENT: [&str; 4] = ["ack", "read", "$connect", "$disconnect"];
 
 /// What API Gateway calls APIs with sockets, and the others.
 const WEBSOCKET: &str = "WEBSOCKET";
