@@ -124,7 +124,7 @@ async fn an_ack_is_one_call_and_deletes_only_ones_own() {
     assert_eq!(stage.ask("bob", "POST", "/v1/acks", &ack("tablet")).await.status, 204);
     assert_eq!(stage.function.answers.inbox.rows().len(), 1, "what is unclaimed is any device's");
     stage.calls();
-    let answer = stage.ask("bob", "POST", "/v1/acks", &ack("phone")).await;
+    let answer = stage.ask("bob", "POST", "/v1/acks", &json!({"device": "phone", "refs": refs[..1]})).await;
     assert_eq!(answer, Answer { status: 204, headers: json!({}), body: Value::Null });
     assert_eq!(stage.calls(), BTreeMap::from([("delete", 1)]));
     assert!(stage.function.answers.inbox.rows().is_empty());
