@@ -103,7 +103,7 @@ impl<W: Write> Chat<W> {
         }
         let id = client::new_message_id(client::now());
         let (to, body) = (Recipient::User(self.to.clone()), Body::text(line));
-        match self.client.enqueue(Outgoing { id, to, body, ephemeral: false, receipts: true, expires_in: None }) {
+        match self.client.enqueue(Outgoing { receipts: true, ..Outgoing::new(id, to, body) }) {
             Ok(()) => {
                 self.sent.add(id, clipped(line));
                 Ok(())

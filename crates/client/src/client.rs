@@ -75,12 +75,13 @@ impl Client {
     /// # Errors
     /// [`SendError`] when the message cannot be queued.
     pub fn send(&self, to: Recipient, body: Body) -> Result<MessageId, SendError> {
-        let message = |id| Outgoing { id, to, body, ephemeral: false, receipts: false, expires_in: None };
+        let message = |id| Outgoing::new(id, to, body);
         self.0.0.change(|core, now| core.send(now, clock::now(), message))
     }
 
     /// Queues a message that has its id, from [`new_message_id`](crate::new_message_id): for applications that keep their
-    /// own outbox, and for messages that are ephemeral, expire, or ask for receipts. Queueing one again whose id is queued changes nothing.
+    /// own outbox, and for messages that are ephemeral, expire, ask for receipts, or name attachments. Queueing one again whose id is queued
+    /// changes nothing.
     ///
     /// # Errors
     /// [`SendError`] when the message cannot be queued.

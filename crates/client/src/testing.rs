@@ -27,12 +27,5 @@ pub(crate) fn delivery(from: &str, n: u64) -> Delivery {
 
 /// The `n`th message to bob, with a body of `bytes` bytes.
 pub(crate) fn outgoing(n: u64, bytes: usize) -> Outgoing {
-    Outgoing {
-        id: id(n),
-        to: Recipient::User(user("bob")),
-        body: Body::text(&"x".repeat(bytes - 2)),
-        ephemeral: false,
-        receipts: false,
-        expires_in: None,
-    }
+    Outgoing::new(id(n), Recipient::User(user("bob")), Body::text(&"x".repeat(bytes - 2)))
 }

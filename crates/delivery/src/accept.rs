@@ -162,14 +162,7 @@ mod tests {
     }
 
     fn message(at: Timestamp, text: &str) -> Outgoing {
-        Outgoing {
-            id: id_at(at),
-            to: Recipient::User("bob".parse().expect("a user")),
-            body: Body::text(text),
-            ephemeral: false,
-            receipts: false,
-            expires_in: None,
-        }
+        Outgoing::new(id_at(at), Recipient::User("bob".parse().expect("a user")), Body::text(text))
     }
 
     fn code_of(message: Outgoing) -> Option<Code> {

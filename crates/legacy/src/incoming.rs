@@ -68,8 +68,7 @@ pub struct Refused {
 impl LegacyMessage {
     /// The message to accept, under `id`: [`message_id`](crate::message_id) makes one.
     pub fn outgoing(&self, id: MessageId) -> Outgoing {
-        let (to, body) = (self.to.clone(), self.body.clone());
-        Outgoing { id, to, body, ephemeral: self.ephemeral, receipts: false, expires_in: None }
+        Outgoing { ephemeral: self.ephemeral, ..Outgoing::new(id, self.to.clone(), self.body.clone()) }
     }
 
     /// When it was made, as the frame itself says, if that is a time at which a message that is accepted at `now` may have been

@@ -12,8 +12,11 @@ use serde_json::value::RawValue;
 
 use crate::body::Body;
 use crate::code::Code;
-use crate::ids::{MessageId, Recipient};
-use crate::limits::{MAX_EXPIRES_IN_SECS, MAX_MESSAGES_PER_SEND, MAX_NONCE_CHARS, MAX_REFS_PER_ACK, MAX_SYNC_LIMIT};
+use crate::ids::{AttachmentId, MessageId, Recipient};
+use crate::limits::{
+    MAX_ATTACHMENTS_PER_MESSAGE, MAX_EXPIRES_IN_SECS, MAX_MESSAGES_PER_SEND, MAX_NONCE_CHARS, MAX_REFS_PER_ACK,
+    MAX_SYNC_LIMIT,
+};
 use crate::reference::Ref;
 use crate::server_frame::Refusal;
 
@@ -52,6 +55,16 @@ pub struct Outgoing {
     /// Lifetime in seconds from acceptance, 1 to 2,592,000; 30 days when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
+    /// What its recipients may download because of it: at most 10, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<AttachmentId>,
+}
+
+impl Outgoing {
+    /// A message that is stored until it is acked, for 30 days at most.
+    pub fn new(id: MessageId, to: Recipient, body: Body) -> Self {
+        Self { id, to, body, ephemeral: false, receipts: false, expires_in: None, attachments: Vec::new() }
+    }
 }
 
 /// A `send` frame.
@@ -333,8 +346,29 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
             return refusal(text, Code::InvalidMessage, "`expires_in` is a whole number of seconds from 1 to 2592000");
         }
     };
+    let Some(attachments) = read_attachments(&fields) else {
+        return refusal(text, Code::InvalidAttachment, "`attachments` is a list of 1 to 10 ids of attachments");
+    };
+    if ephemeral && !attachments.is_empty() {
+        return refusal(text, Code::InvalidMessage, "an ephemeral message names no attachments");
+    }
     let body = Body::new(body.to_owned());
-    Ok(Ok(Outgoing { id, to, body, ephemeral, receipts, expires_in }))
+    Ok(Ok(Outgoing { id, to, body, ephemeral, receipts, expires_in, attachments }))
+}
+
+/// The attachments that a message names, each once; none where it names none, `None` where what it names are no such list.
+fn read_attachments(fields: &Fields<'_>) -> Option<Vec<AttachmentId>> {
+    let Some(listed) = fields.typed::<Vec<AttachmentId>>("attachments").ok()? else { return Some(Vec::new()) };
+    if !(1..=MAX_ATTACHMENTS_PER_MESSAGE).contains(&listed.len()) {
+        return None;
+    }
+    let mut attachments: Vec<AttachmentId> = Vec::with_capacity(listed.len());
+    for id in listed {
+        if !attachments.contains(&id) {
+            attachments.push(id);
+        }
+    }
+    Some(attachments)
 }
 
 /// An id that is no id is echoed up to this size, so that the client can tell which message was meant.

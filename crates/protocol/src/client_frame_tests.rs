@@ -7,6 +7,7 @@ use super::*;
 use crate::ids::UserId;
 
 const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
+const FILE: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 fn send_of(message: &str) -> Result<Outgoing, Code> {
     let frame = format!(r#"{{"action":"send","messages":[{message}]}}"#);
@@ -31,6 +32,17 @@ fn a_message_is_read() {
     assert_eq!(message.body.as_json(), r#"{"a": 1,"a":2}"#, "a body is not read");
     assert_eq!(message.expires_in, Some(60));
     assert!(!message.ephemeral && message.receipts);
+}
+
+#[test]
+fn a_message_names_each_attachment_once() {
+    let other = FILE.replace('0', "1");
+    let list = format!(r#"["{FILE}","{other}","{FILE}"]"#);
+    let message = send_of(&format!(r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":1,"attachments":{list}}}"#));
+    let message = message.expect("a message");
+    assert_eq!(message.attachments.iter().map(ToString::to_string).collect::<Vec<_>>(), [FILE.to_owned(), other]);
+    let again = ClientFrame::parse(&ClientFrame::render_send(std::slice::from_ref(&message), None));
+    assert_eq!(again, Ok(ClientFrame::Send(Send { nonce: None, messages: vec![Ok(message)] })));
 }
 
 #[test]
@@ -64,6 +76,14 @@ fn a_bad_message_has_a_code() {
         (format!(r#"{{{good},"expires_in":0}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":1.5}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":2592001}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"attachments":[]}}"#), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":null}}"#), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":"{FILE}"}}"#), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":["x"]}}"#), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":["{FILE}",7]}}"#), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":["{}"]}}"#, FILE.to_uppercase()), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":["{}"]}}"#, [FILE; 11].join("\",\"")), Code::InvalidAttachment),
+        (format!(r#"{{{good},"attachments":["{FILE}"],"ephemeral":true}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"body":2}}"#), Code::InvalidFrame),
     ] {
         assert_eq!(send_of(&message), Err(code), "{message}");
@@ -148,14 +168,8 @@ fn an_ack_keeps_each_ref_once_and_counts_garbage() {
 
 #[test]
 fn clients_render_what_the_server_reads() {
-    let message = Outgoing {
-        id: ID.parse().expect("an id"),
-        to: Recipient::User("bob".parse().expect("a user")),
-        body: Body::text("hi"),
-        ephemeral: false,
-        receipts: false,
-        expires_in: None,
-    };
+    let to = Recipient::User("bob".parse().expect("a user"));
+    let message = Outgoing::new(ID.parse().expect("an id"), to, Body::text("hi"));
     let send = ClientFrame::render_send(std::slice::from_ref(&message), None);
     expect![[
         r#"{"action":"send","messages":[{"id":"0198a5c0-7c00-7abc-8def-0123456789ab","to":{"user":"bob"},"body":"hi"}]}"#

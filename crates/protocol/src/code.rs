@@ -18,7 +18,9 @@ pub enum Code {
     InvalidRecipient,
     /// A message has no `body`, or `expires_in` or `ephemeral` is out of range.
     InvalidMessage,
-    /// The message would not fit into one server frame. Send an attachment.
+    /// A message's `attachments` are no list of 1 to 10 ids, or its sender may not have one of them.
+    InvalidAttachment,
+    /// The message would not fit into one server frame (send an attachment), or a body or an attachment is larger than it may be.
     TooLarge,
     /// The sender is not a member of the group, or there is no such group.
     NotAMember,
@@ -40,7 +42,7 @@ pub enum Code {
     LastAdmin,
     /// A request over HTTP is not of the documented shape; `detail` says what is.
     InvalidRequest,
-    /// There is nothing under this path.
+    /// There is nothing under this path, or nothing that the caller may have.
     NotFound,
     /// The path is right and the method is not; the header `allow` has those that are.
     MethodNotAllowed,

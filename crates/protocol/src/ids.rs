@@ -1,4 +1,4 @@
-//! Who and what: users, devices, groups, messages, recipients. Every value of these types is well formed; a string
+//! Who and what: users, devices, groups, messages, attachments, recipients. Every value of these types is well formed; a string
 //! from outside becomes one by parsing, or not at all.
 
 use std::fmt;
@@ -130,6 +130,54 @@ impl fmt::Display for MessageId {
     }
 }
 
+/// An attachment: 128 random bits that the server drew, so that nobody can guess one.
+///
+/// Text is 32 hexadecimal digits in lower case, so that it may be the name of a file wherever it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AttachmentId(u128);
+
+/// Bytes of an attachment id as text.
+const ATTACHMENT_ID_BYTES: usize = 32;
+
+impl AttachmentId {
+    /// The id of these bits.
+    pub const fn new(random: u128) -> Self {
+        Self(random)
+    }
+}
+
+impl FromStr for AttachmentId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_id = text.len() == ATTACHMENT_ID_BYTES && text.bytes().all(is_digit);
+        let id = if is_id { u128::from_str_radix(text, 16).ok() } else { None };
+        id.map(Self).ok_or(InvalidId("an attachment id is 32 hexadecimal digits in lower case"))
+    }
+}
+
+impl TryFrom<String> for AttachmentId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<AttachmentId> for String {
+    fn from(id: AttachmentId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Display for AttachmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
 /// Who a message is from: a user, or Vartalap itself, whose name `~system` no user can have.
 ///
 /// Users come before the system, as their texts do.
@@ -228,6 +276,17 @@ mod tests {
         assert_eq!((alice.user().map(UserId::as_str), system.user()), (Some("alice"), None));
         assert!(alice < system && alice.as_str() < system.as_str());
         assert!("~system".parse::<UserId>().is_err() && "~other".parse::<Sender>().is_err());
+    }
+
+    #[test]
+    fn an_attachment_id_has_one_spelling() {
+        for text in ["00000000000000000000000000000000", "0f1e2d3c4b5a69788796a5b4c3d2e1f0"] {
+            assert_eq!(text.parse::<AttachmentId>().expect("an id").to_string(), text);
+        }
+        let long = "0".repeat(33);
+        for bad in ["", "0", "+f1e2d3c4b5a69788796a5b4c3d2e1f0", "0F1E2D3C4B5A69788796A5B4C3D2E1F0", &long] {
+            assert!(bad.parse::<AttachmentId>().is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@
 //! | module | owns |
 //! |---|---|
 //! | [`limits`] | every number of the protocol, with its unit and source |
-//! | [`ids`] | users, devices, groups, messages |
+//! | [`ids`] | users, devices, groups, messages, attachments |
 //! | [`mod@reference`] | the `ref` under which a device acks an envelope |
+//! | [`media_type`] | the type of an attachment |
 //! | [`body`] | a message body: JSON that is carried and never read |
 //! | [`client_frame`] | what a client says, parsed and rendered |
 //! | [`http`] | what is asked over HTTP, parsed |
@@ -22,6 +23,7 @@ pub mod code;
 pub mod http;
 pub mod ids;
 pub mod limits;
+pub mod media_type;
 pub mod packing;
 pub mod receipt;
 pub mod reference;
@@ -33,7 +35,8 @@ pub use body::Body;
 pub use client_frame::{Ack, ClientFrame, Nonce, Outgoing, Rejected, Send, Sync};
 pub use code::Code;
 pub use http::{BadRequest, Call, HttpRequest};
-pub use ids::{DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
+pub use ids::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
+pub use media_type::MediaType;
 pub use packing::pack;
 pub use receipt::{MessageName, Receipt, ReceiptEvent};
 pub use reference::{Ref, Shelf};

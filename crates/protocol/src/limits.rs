@@ -21,6 +21,19 @@ pub const MAX_CLIENT_MESSAGE_BYTES: usize = 128 * 1024;
 /// Most messages in one `send`.
 pub const MAX_MESSAGES_PER_SEND: usize = 25;
 
+/// Most attachments that one message names.
+pub const MAX_ATTACHMENTS_PER_MESSAGE: usize = 10;
+
+/// Most attachments that the messages of one `send` name together.
+///
+/// Source: DynamoDB, "BatchGetItem", at most 100 items.
+pub const MAX_ATTACHMENTS_PER_SEND: usize = 100;
+
+/// Longest media type, in bytes.
+///
+/// Source: RFC 6838, section 4.2, which allows each half as many; nobody has registered one that is longer.
+pub const MAX_MEDIA_TYPE_BYTES: usize = 127;
+
 /// Most members of a group.
 pub const MAX_GROUP_MEMBERS: usize = 1_024;
 

@@ -42,14 +42,7 @@ impl Stage {
     }
 
     fn outgoing(&self, n: u64) -> Outgoing {
-        Outgoing {
-            id: self.clock.message_id(n),
-            to: Recipient::User("carol".parse().expect("a user")),
-            body: Body::text("hi"),
-            ephemeral: false,
-            receipts: false,
-            expires_in: None,
-        }
+        Outgoing::new(self.clock.message_id(n), Recipient::User("carol".parse().expect("a user")), Body::text("hi"))
     }
 
     /// Puts alice's `n`th message into an inbox of bob's.
