@@ -8,6 +8,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 
+use crate::files::S3Files;
 use crate::meter::Meter;
 
 /// Longest wait for one answer of DynamoDB, SQS or SNS, which usually takes milliseconds.
@@ -80,6 +81,11 @@ impl Clients {
             .timeout_config(TimeoutConfig::builder().operation_timeout(POST_TIMEOUT).build())
             .build();
         aws_sdk_apigatewaymanagement::Client::from_conf(config)
+    }
+
+    /// Signs URLs of a bucket.
+    pub fn files(&self, bucket: &str) -> S3Files {
+        S3Files::new(&self.config, bucket)
     }
 
     /// The counter that the adapters of this process share.

@@ -11,11 +11,15 @@
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
 //! | directory | `G#group` | `M#user` | `r` role, `j` joined at (ms) |
 //! | directory | `G#group` | `C#id` | a change: `b` its news (JSON), `ttl` |
+//! | directory | `A#id` | `_` | an attachment: `up` its uploader, `mt` type, `by` bytes, `ttl` |
+//! | directory | `A#id` | `R#ID~SENDER~HASH` | `us` who may have it because of a message, `ttl`. The hash is of `us` |
 //! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `r` that the sender is to be told, `s` that other devices have it, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
 //! | inbox | `user#~` | `ID~SENDER` | what the sender was told of the user: `e` event, `ttl` |
 //!
 //! `#`, `*` and `~` are outside the alphabets of users and devices, so no two keys run into each other. `ttl` is in seconds,
 //! as DynamoDB wants it; every other time is in milliseconds.
+
+mod attachment;
 
 use std::collections::HashMap;
 
@@ -27,6 +31,8 @@ use protocol::{
     Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, ReceiptEvent, Recipient, Ref, Shelf, Timestamp,
     UserId,
 };
+
+pub use attachment::*;
 
 /// A value of an item, for those who hold items and may not name the SDK.
 pub use aws_sdk_dynamodb::types::AttributeValue;

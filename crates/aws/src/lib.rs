@@ -7,17 +7,20 @@
 //! |---|---|
 //! | [`clients`] | the SDK clients: timeouts, retries |
 //! | [`keys`] | every key and attribute name of both tables |
-//! | [`inbox`], [`directory`] | the two tables as ports; [`tables`] makes them where no template does |
+//! | [`inbox`], [`directory`], [`groups`], [`attachments`] | the two tables as ports; [`tables`] makes them where no template does |
+//! | [`files`] | signed URLs of a bucket as a port |
 //! | [`sqs`], [`sns`], [`connections`] | the queue, the topic, the sockets as ports |
 //! | [`dead_letters`] | what lies in the dead-letter queues, and the way back |
 //! | [`meter`] | what the calls cost |
 
+pub mod attachments;
 pub mod clients;
 pub mod connections;
 pub mod dead_letters;
 pub mod directory;
 pub mod dynamo;
 mod failure;
+pub mod files;
 pub mod groups;
 pub mod inbox;
 pub mod keys;
@@ -26,10 +29,12 @@ pub mod sns;
 pub mod sqs;
 pub mod tables;
 
+pub use attachments::DynamoAttachments;
 pub use clients::Clients;
 pub use connections::GatewayConnections;
 pub use dead_letters::SqsDeadLetters;
 pub use directory::DynamoDirectory;
+pub use files::S3Files;
 pub use groups::DynamoGroups;
 pub use inbox::DynamoInbox;
 pub use sns::SnsTopic;

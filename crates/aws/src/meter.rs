@@ -28,13 +28,17 @@ pub enum Unit {
     WriteUnit,
     /// One DynamoDB read request unit (4 KB, consistent).
     ReadUnit,
+    /// One PUT to S3.
+    FilePut,
+    /// One GET from S3. What travels is charged by the gigabyte, and is not counted.
+    FileGet,
     /// A request that costs nothing.
     Free,
 }
 
 impl Unit {
     /// Dollars per million, on demand, us-east-1, first volume tier, November 2026 (sources: the AWS price pages of API
-    /// Gateway, Lambda, SQS, SNS and DynamoDB).
+    /// Gateway, Lambda, SQS, SNS, DynamoDB and S3).
     pub const fn dollars_per_million(self) -> f64 {
         match self {
             Self::WebSocketMessage => 1.00,
@@ -46,6 +50,8 @@ impl Unit {
             Self::Publish => 0.50,
             Self::WriteUnit => 0.625,
             Self::ReadUnit => 0.125,
+            Self::FilePut => 5.00,
+            Self::FileGet => 0.40,
             Self::Free => 0.0,
         }
     }

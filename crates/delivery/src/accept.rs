@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use protocol::limits::{ID_WINDOW_FUTURE, ID_WINDOW_PAST, MAX_EXPIRES_IN_SECS, MAX_SERVER_FRAME_BYTES};
 use protocol::packing::frame_bytes;
-use protocol::{Code, GroupId, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Timestamp, UserId};
+use protocol::{
+    AttachmentId, Code, GroupId, Kind, Nonce, Outgoing, Recipient, Refusal, Send, ServerFrame, Timestamp, UserId,
+};
 
+use crate::attachment::{Access, Attached};
 use crate::envelope::Envelope;
 use crate::group::Group;
 use crate::job::{Deliver, Fanout, Job};
@@ -55,12 +58,19 @@ pub fn addressed(send: &Send) -> BTreeSet<GroupId> {
     groups.collect()
 }
 
-/// Judges the messages of a `send` by `sender`, one by one. `audiences` has every group of [`addressed`].
-pub fn accept(send: Send, sender: &UserId, audiences: &BTreeMap<GroupId, Audience>, now: Timestamp) -> Acceptance {
+/// Judges the messages of a `send` by `sender`, one by one. `audiences` has every group of [`addressed`], and `attachments` every one of
+/// [`named`](crate::attachment::named).
+pub fn accept(
+    send: Send,
+    sender: &UserId,
+    audiences: &BTreeMap<GroupId, Audience>,
+    attachments: &BTreeMap<AttachmentId, Access>,
+    now: Timestamp,
+) -> Acceptance {
     let mut acceptance =
         Acceptance { jobs: Vec::new(), indexes: Vec::new(), refused: Vec::new(), nonce: send.nonce, now };
     for (index, message) in send.messages.into_iter().enumerate() {
-        match message.and_then(|message| judge(index, message, sender, audiences, now)) {
+        match message.and_then(|message| judge(index, message, sender, audiences, attachments, now)) {
             Ok(job) => {
                 acceptance.jobs.push(Scheduled::now(job));
                 acceptance.indexes.push(index);
@@ -100,6 +110,7 @@ fn judge(
     message: Outgoing,
     sender: &UserId,
     audiences: &BTreeMap<GroupId, Audience>,
+    attachments: &BTreeMap<AttachmentId, Access>,
     now: Timestamp,
 ) -> Result<Job, Refusal> {
     let id = message.id;
@@ -120,6 +131,10 @@ fn judge(
             }
         },
     };
+    let attachments = match attached(&message, attachments) {
+        Ok(attachments) => attachments,
+        Err((code, detail)) => return refuse(code, detail),
+    };
     let lifetime = Duration::from_secs(message.expires_in.unwrap_or(MAX_EXPIRES_IN_SECS));
     let envelope = Envelope {
         id,
@@ -137,9 +152,27 @@ fn judge(
     }
     let ephemeral = message.ephemeral;
     Ok(match recipients {
-        Recipients::One(recipient) => Job::Deliver(Deliver { envelope, recipient, ephemeral, except: None }),
-        Recipients::Each(members) => Job::Fanout(Fanout { envelope, members, ephemeral }),
+        Recipients::One(recipient) => {
+            Job::Deliver(Deliver { envelope, recipient, ephemeral, except: None, attachments })
+        }
+        Recipients::Each(members) => Job::Fanout(Fanout { envelope, members, ephemeral, attachments }),
     })
+}
+
+/// What a message names, if its sender may pass on all of it.
+fn attached(
+    message: &Outgoing,
+    attachments: &BTreeMap<AttachmentId, Access>,
+) -> Result<Vec<Attached>, (Code, &'static str)> {
+    let one = |id: &AttachmentId| match attachments.get(id) {
+        Some(Access::Open { expires_at }) => Ok(Attached { id: *id, expires_at: *expires_at }),
+        Some(Access::Closed) => Err((Code::InvalidAttachment, "you may not have one of the attachments")),
+        Some(Access::Unknown) => {
+            Err((Code::Unavailable, "the attachments could not be read; send it again with the same id"))
+        }
+        None => Err((Code::InvalidAttachment, "the messages of one send name at most 100 attachments")),
+    };
+    message.attachments.iter().map(one).collect()
 }
 
 /// Who gets a message.
@@ -167,12 +200,13 @@ mod tests {
 
     fn code_of(message: Outgoing) -> Option<Code> {
         let alice: UserId = "alice".parse().expect("a user");
-        let acceptance = accept(Send { nonce: None, messages: vec![Ok(message)] }, &alice, &BTreeMap::new(), NOW);
+        let acceptance =
+            accept(Send { nonce: None, messages: vec![Ok(message)] }, &alice, &BTreeMap::new(), &BTreeMap::new(), NOW);
         acceptance.refused.first().map(|refusal| refusal.code)
     }
 
     fn judged(message: Outgoing, now: Timestamp) -> Envelope {
-        match judge(0, message, &"alice".parse().expect("a user"), &BTreeMap::new(), now) {
+        match judge(0, message, &"alice".parse().expect("a user"), &BTreeMap::new(), &BTreeMap::new(), now) {
             Ok(Job::Deliver(Deliver { envelope, .. })) => envelope,
             other => panic!("{other:?}"),
         }
@@ -201,8 +235,13 @@ mod tests {
         let message = Outgoing { to: Recipient::Group(team.clone()), ..message(NOW, "") };
         let send = Send { nonce: None, messages: vec![Ok(message)] };
         assert_eq!(addressed(&send), BTreeSet::from([team.clone()]));
-        let mut acceptance =
-            accept(send, &alice, &audience.map(|audience| (team, audience)).into_iter().collect(), NOW);
+        let mut acceptance = accept(
+            send,
+            &alice,
+            &audience.map(|audience| (team, audience)).into_iter().collect(),
+            &BTreeMap::new(),
+            NOW,
+        );
         acceptance.jobs.pop().map(|scheduled| scheduled.job).ok_or_else(|| acceptance.refused[0].code)
     }
 
@@ -220,6 +259,38 @@ mod tests {
         assert_eq!(to_team(Some(Audience::Closed)), Err(Code::NotAMember));
         assert_eq!(to_team(Some(Audience::Unknown)), Err(Code::Unavailable));
         assert_eq!(to_team(None), Err(Code::Unavailable));
+    }
+
+    #[test]
+    fn only_what_the_sender_may_have_is_passed_on() {
+        let alice: UserId = "alice".parse().expect("a user");
+        let ids = [1, 2].map(AttachmentId::new);
+        let open = Access::Open { expires_at: NOW };
+        for (first, second, expected) in [
+            (Some(open), Some(open), Ok(())),
+            (Some(open), Some(Access::Closed), Err(Code::InvalidAttachment)),
+            (Some(Access::Closed), Some(Access::Unknown), Err(Code::InvalidAttachment)),
+            (Some(open), Some(Access::Unknown), Err(Code::Unavailable)),
+            (Some(open), None, Err(Code::InvalidAttachment)),
+        ] {
+            let found = ids.into_iter().zip([first, second]);
+            let found = found.filter_map(|(id, access)| Some((id, access?))).collect();
+            let (plain, naming) = (message(NOW, ""), Outgoing { attachments: ids.to_vec(), ..message(NOW, "") });
+            let send = Send { nonce: None, messages: vec![Ok(naming), Ok(plain)] };
+            let acceptance = accept(send, &alice, &BTreeMap::new(), &found, NOW);
+            let carried = acceptance.jobs.iter().map(|scheduled| match &scheduled.job {
+                Job::Deliver(deliver) => deliver.attachments.iter().map(|attached| attached.id).collect::<Vec<_>>(),
+                other => panic!("{other:?}"),
+            });
+            let carried: Vec<_> = carried.collect();
+            match expected {
+                Ok(()) => assert_eq!(carried, [ids.to_vec(), vec![]]),
+                Err(code) => {
+                    assert_eq!(carried, [vec![]], "the other message is not refused");
+                    assert_eq!((acceptance.refused[0].index, acceptance.refused[0].code), (0, code));
+                }
+            }
+        }
     }
 
     #[test]
@@ -242,7 +313,7 @@ mod tests {
         let bad = Refusal { index: 1, id: None, code: Code::InvalidId, detail: String::new() };
         let later = NOW.plus(Duration::from_millis(1));
         let messages = vec![Ok(message(NOW, "")), Err(bad), Ok(message(later, ""))];
-        let acceptance = accept(Send { nonce: None, messages }, &alice, &BTreeMap::new(), NOW);
+        let acceptance = accept(Send { nonce: None, messages }, &alice, &BTreeMap::new(), &BTreeMap::new(), NOW);
         assert_eq!(acceptance.jobs.len(), 2);
         let ServerFrame::Accepted { ids, refused, at, .. } = acceptance.answer([false, true]) else { panic!("answer") };
         assert_eq!(ids, [id_at(later)]);

@@ -203,7 +203,7 @@ impl News {
             receipts: false,
             body: Body::from_json(body).expect("it is JSON"),
         };
-        Fanout { envelope, members, ephemeral: false }
+        Fanout { envelope, members, ephemeral: false, attachments: Vec::new() }
     }
 }
 

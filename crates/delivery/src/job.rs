@@ -6,6 +6,7 @@
 use protocol::{DeviceId, GroupId, MessageId, MessageName, ReceiptEvent, Ref, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::Attached;
 use crate::envelope::{Address, ConnectionId, Envelope, Key};
 
 /// One record of the delivery queue. The tag stands outside (`{"deliver": {..}}`), since serde buffers content that is
@@ -40,6 +41,9 @@ pub struct Deliver {
     /// A device of the recipient that it is not for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub except: Option<DeviceId>,
+    /// What the recipient may download from then on. Not in the envelope: who may is settled before the envelope is put.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attached>,
 }
 
 /// See [`Job::Fanout`]. It carries the members, so that whoever sends it needs one call, however many they are.
@@ -52,6 +56,9 @@ pub struct Fanout {
     /// As in [`Deliver`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ephemeral: bool,
+    /// As in [`Deliver`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attached>,
 }
 
 /// Most members that one record delivers to; one with more is cut into records of as many.
@@ -65,6 +72,7 @@ impl Fanout {
             recipient: member.clone(),
             ephemeral: self.ephemeral,
             except: None,
+            attachments: self.attachments.clone(),
         })
     }
 
@@ -74,6 +82,7 @@ impl Fanout {
             envelope: self.envelope.clone(),
             members: members.to_vec(),
             ephemeral: self.ephemeral,
+            attachments: self.attachments.clone(),
         })
     }
 }
@@ -290,6 +299,7 @@ mod tests {
             recipient: user("bob"),
             ephemeral: false,
             except: None,
+            attachments: Vec::new(),
         }
     }
 
@@ -307,6 +317,24 @@ mod tests {
                 r#"{"deliver":{"envelope":{"id":"0198a5c0-7c00-7abc-8def-0123456789ab","from":"alice","to":{"user":"bob"},"kind":"message","at":1755500000123,"expires_at":1758092000000,"body":{"text":"hi"}},"recipient":"bob","ephemeral":true}}"#
             ]],
         );
+    }
+
+    #[test]
+    fn a_record_names_attachments_if_its_message_does() {
+        let attached = Attached {
+            id: "0f1e2d3c4b5a69788796a5b4c3d2e1f0".parse().expect("an id"),
+            expires_at: Timestamp::from_secs(1_760_000_000),
+        };
+        let Deliver { envelope, .. } = deliver();
+        let fanout = Fanout { envelope, members: vec![user("bob")], ephemeral: false, attachments: vec![attached] };
+        check(
+            &Job::Fanout(fanout.clone()),
+            &expect![[
+                r#"{"fanout":{"envelope":{"id":"0198a5c0-7c00-7abc-8def-0123456789ab","from":"alice","to":{"user":"bob"},"kind":"message","at":1755500000123,"expires_at":1758092000000,"body":{"text":"hi"}},"members":["bob"],"attachments":[{"id":"0f1e2d3c4b5a69788796a5b4c3d2e1f0","expires_at":1760000000000}]}}"#
+            ]],
+        );
+        assert!(fanout.delivers().all(|one| one.attachments == [attached]));
+        assert!(fanout.steps().all(|one| one.attachments == [attached]));
     }
 
     #[test]

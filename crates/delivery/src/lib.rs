@@ -7,6 +7,7 @@
 //! | module | decides |
 //! |---|---|
 //! | [`accept`](mod@accept) | which messages of a `send` are taken, and as which jobs |
+//! | [`attachment`] | which files are taken, and who may have one |
 //! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
 //! | [`drain`] | how a backlog is cut into pages |
 //! | [`group`] | who may change a group, and what a change comes to |
@@ -17,6 +18,7 @@
 //! | [`envelope`], [`job`], [`ports`] | the nouns: what is stored, what is queued, what the world can do |
 
 pub mod accept;
+pub mod attachment;
 pub mod attempt;
 pub mod dead_letter;
 pub mod drain;
@@ -29,13 +31,14 @@ pub mod schedule;
 pub mod wake;
 
 pub use accept::{Acceptance, accept};
+pub use attachment::{Attached, Attachment, AttachmentRules, Grant};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row, new_message_id};
 pub use group::{Group, Member, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
-    Connections, Directory, Failure, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page, PostOutcome, PushGateway,
-    Queue, Receipt, Registration, Scheduled, Wake,
+    Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page,
+    PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
 };
 pub use receipt::Told;
 pub use schedule::{Invocation, Waits};

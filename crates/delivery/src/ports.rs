@@ -8,9 +8,10 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use protocol::{DeviceId, GroupId, GroupName, MessageId, MessageName, Ref, Timestamp, UserId};
+use protocol::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, MessageName, Ref, Timestamp, UserId};
 use serde::Serialize;
 
+use crate::attachment::{Attachment, Grant};
 use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
 use crate::group::{Group, News, Transition};
 use crate::job::{HandOver, Job, Reason};
@@ -195,6 +196,63 @@ pub trait Groups: Send + Sync {
         after: Option<&GroupId>,
         limit: usize,
     ) -> impl Future<Output = Result<GroupPage, Failure>> + Send;
+}
+
+/// What attachments there are, and who may have them.
+pub trait Attachments: Send + Sync {
+    /// Keeps what an attachment is, and who may upload it. Nobody but the uploader may have it then.
+    fn keep(&self, attachment: &Attachment) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Reads the newest state of up to 100 distinct attachments, as far as `user` may have them: as the uploader, or by a grant. There is no
+    /// difference between one that `user` may not have, one that has expired, and none. Answers in order of `ids`.
+    fn open_to(
+        &self,
+        user: &UserId,
+        ids: &[AttachmentId],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Option<Attachment>>, Failure>> + Send;
+
+    /// Lets users have attachments, until they expire. Grants must be distinct. Answers in order of `grants`.
+    fn grant(&self, grants: &[Grant]) -> impl Future<Output = Vec<Result<(), Failure>>> + Send;
+}
+
+/// A URL that lets whoever has it do one thing for a while. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SignedUrl {
+    /// The URL.
+    pub url: String,
+    /// Until when it is good.
+    pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SignedUrl(until {})", self.expires_at.as_millis())
+    }
+}
+
+/// How a file is uploaded: by a PUT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upload {
+    /// Where.
+    pub target: SignedUrl,
+    /// The headers that the PUT must have, exactly, with their names in lower case: the signature is over them as well.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Where the bytes of attachments are, which clients put and get there themselves. A file is uploaded once, as its attachment says it is, and
+/// cannot be changed. Signing reaches nobody but perhaps whoever gives out credentials.
+pub trait Files: Send + Sync {
+    /// Signs an upload of exactly this type and size, for [`UPLOAD_VALIDITY`](crate::attachment::UPLOAD_VALIDITY).
+    fn upload(&self, attachment: &Attachment, now: Timestamp) -> impl Future<Output = Result<Upload, Failure>> + Send;
+
+    /// Signs a download that no browser shows as a page, for [`DOWNLOAD_VALIDITY`](crate::attachment::DOWNLOAD_VALIDITY). The file may not
+    /// be there yet.
+    fn download(
+        &self,
+        attachment: &Attachment,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<SignedUrl, Failure>> + Send;
 }
 
 /// Longest delay of a record. Source: SQS quotas.

@@ -113,7 +113,7 @@ fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Optio
         body: receipt.body(),
     };
     let ephemeral = except.is_some() && acked.event == ReceiptEvent::Delivered;
-    Deliver { envelope, recipient: to.clone(), ephemeral, except }
+    Deliver { envelope, recipient: to.clone(), ephemeral, except, attachments: Vec::new() }
 }
 
 impl Acked {

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
+use aws::{DynamoAttachments, DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
 use delivery::{Queue, Receipt};
 use rusqlite::Connection;
 use testkit::contract::{self, Consumable};
 use testkit::queue::Received;
 
+use crate::files::LocalFiles;
 use crate::sqs::{Clock, LocalQueue, Spec, records};
 use crate::storage;
 use crate::worker::Worker;
@@ -37,6 +38,17 @@ async fn the_directory() {
 async fn the_groups() {
     let (client, names) = tables().await;
     contract::groups(DynamoGroups::new(client, names.directory, Arc::default())).await;
+}
+
+#[tokio::test]
+async fn the_attachments() {
+    let (client, names) = tables().await;
+    contract::attachments(DynamoAttachments::new(client, names.directory, Arc::default())).await;
+}
+
+#[tokio::test]
+async fn the_files() {
+    contract::files(LocalFiles::open(None, "http://127.0.0.1:8080").expect("files")).await;
 }
 
 #[tokio::test]

@@ -117,6 +117,7 @@ fn dispatch(engine: &dynoxide::Database, operation: &str, body: &[u8]) -> Result
         "UpdateTimeToLive" => run(body, |request| engine.update_time_to_live(request)),
         "DescribeTimeToLive" => run(body, |request| engine.describe_time_to_live(request)),
         "DeleteItem" => run(body, |request| engine.delete_item(request)),
+        "PutItem" => run(body, |request| engine.put_item(request)),
         "GetItem" => run(body, |request| engine.get_item(request)),
         "TransactWriteItems" => run(body, |request| engine.transact_write_items(request)),
         "UpdateItem" => run(body, |request| engine.update_item(request)),
@@ -227,7 +228,7 @@ mod tests {
     #[test]
     fn an_operation_that_no_adapter_uses_is_refused() {
         let engine = dynoxide::Database::memory().expect("a database");
-        for operation in ["Scan", "DescribeTable", "PutItem", ""] {
+        for operation in ["Scan", "DescribeTable", "DeleteTable", ""] {
             let refused = dispatch(&engine, operation, b"{}").expect_err(operation).to_string();
             assert!(refused.contains("does not know"), "{operation}: {refused}");
         }

@@ -43,6 +43,12 @@ pub enum LocalError {
         /// The key's file.
         path: PathBuf,
     },
+    /// The key of attachments cannot be read or made.
+    #[error("{path} is not a key of attachments: delete it, and a new one is made (URLs signed before are void then)", path = .path.display())]
+    AttachmentKey {
+        /// The key's file.
+        path: PathBuf,
+    },
     /// The authorizer cannot fetch keys: the TLS library cannot be set up.
     #[error("the authorizer cannot be set up: {cause}")]
     Authorizer {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::{Meter, Unit};
-use aws::{DynamoDirectory, DynamoGroups, DynamoInbox};
+use aws::{DynamoAttachments, DynamoDirectory, DynamoGroups, DynamoInbox};
 use connect::Connect;
 use deliver::Deliver;
 use http::Http;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::connections::LocalConnections;
 use crate::faults::Faults;
+use crate::files::LocalFiles;
 use crate::lifecycle::Lifecycle;
 use crate::pushes::RecordGateway;
 use crate::sqs::LocalQueue;
@@ -62,10 +63,19 @@ impl Function {
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) connect: Connect<DynamoDirectory, LocalQueue, LocalConnections>,
-    pub(crate) route: Route<DynamoInbox, DynamoGroups, LocalQueue, LocalConnections>,
-    pub(crate) deliver: Deliver<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, LocalConnections, LocalTopic>,
+    pub(crate) route: Route<DynamoInbox, DynamoGroups, LocalQueue, DynamoAttachments, LocalConnections>,
+    pub(crate) deliver: Deliver<
+        DynamoInbox,
+        DynamoDirectory,
+        DynamoGroups,
+        LocalQueue,
+        LocalConnections,
+        LocalTopic,
+        DynamoAttachments,
+    >,
     pub(crate) notify: Notify<DynamoInbox, DynamoDirectory, LocalQueue, RecordGateway>,
-    pub(crate) http: Http<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, LocalConnections>,
+    pub(crate) http:
+        Http<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, DynamoAttachments, LocalConnections, LocalFiles>,
     /// An invocation that takes longer is dropped.
     pub(crate) timeout: Duration,
     pub(crate) faults: Arc<Faults>,

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 use crate::dead_letters::{self, DeadLetters};
 use crate::events::{Handshake, STAGE};
 use crate::faults::Faults;
+use crate::files::{self, LocalFiles};
 use crate::gateway::Gateway;
 use crate::guard::{Reach, refuse_pages};
 use crate::http_api;
@@ -46,6 +47,7 @@ pub(crate) struct Http {
     pub(crate) pushes: RecordGateway,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) faults: Arc<Faults>,
+    pub(crate) files: LocalFiles,
     pub(crate) jwks: Arc<Value>,
     pub(crate) reach: Reach,
 }
@@ -76,6 +78,8 @@ pub(crate) fn router(http: Http) -> Router {
         .route("/v1", any(http_api::answer))
         .route("/v1/", any(http_api::answer))
         .route("/v1/{*rest}", any(http_api::answer))
+        // Not guarded as what is inside: who comes here brings a signature, as to S3.
+        .route(&format!("{}/{{id}}", files::PATH), get(files::download).put(files::upload).options(files::preflight))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/healthz", get(async || Json(json!({"ok": true}))))
         .merge(inside)

@@ -9,6 +9,7 @@
 //! | `http_api` | the same, for what needs no socket: its JWT authorizer and its events |
 //! | `sqs`, `topic`, `pushes` | SQS, SNS, and a push service that only keeps what it was given |
 //! | `dynamo` | DynamoDB, on `dynoxide` |
+//! | `files` | S3, with signed URLs of its own |
 //! | `functions`, `event_source` | Lambda and its event source mappings |
 //! | [`signing`] | the issuer of tokens |
 //! | [`faults`] | whatever goes wrong on AWS once in a while |
@@ -23,6 +24,7 @@ mod error;
 mod event_source;
 mod events;
 pub mod faults;
+mod files;
 mod functions;
 mod gateway;
 mod guard;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use delivery::Waits;
+use delivery::{AttachmentRules, Waits};
 use protocol::limits::{CONNECTION_LIFETIME, IDLE_TIMEOUT};
 
 /// What a run is told.
@@ -22,6 +22,8 @@ pub struct Options {
     pub waits: Waits,
     /// The shortest time between two wakes of one device.
     pub wake_interval: Duration,
+    /// Which attachments are taken, and how long they are kept.
+    pub attachments: AttachmentRules,
     /// What AWS fixes and tests shorten.
     pub limits: Limits,
 }
@@ -35,6 +37,7 @@ impl Default for Options {
             memory: false,
             waits: Waits::default(),
             wake_interval: Duration::from_secs(30),
+            attachments: AttachmentRules::default(),
             limits: Limits::default(),
         }
     }

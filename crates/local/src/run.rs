@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::{Meter, Report};
-use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
+use aws::{DynamoAttachments, DynamoDirectory, DynamoGroups, DynamoInbox, Tables};
 use connect::{Authorizer, Connect, TokenRules};
 use deliver::Deliver;
 use notify::Notify;
@@ -27,6 +27,7 @@ use crate::error::LocalError;
 use crate::event_source::EventSource;
 use crate::events::STAGE;
 use crate::faults::Faults;
+use crate::files::{FileStore, LocalFiles};
 use crate::functions::{Function, Functions};
 use crate::gateway::Gateway;
 use crate::http::{Http, Peer, router};
@@ -46,6 +47,9 @@ const NOTIFY_CONCURRENCY: usize = 2;
 
 /// How often records that have outlived their retention are deleted.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often files of attachments that have had their time are deleted; they have weeks.
+const FILE_EXPIRY_INTERVAL: Duration = Duration::from_secs(60 * 60);
 
 /// How long closed connections and HTTP answers may take to end, after what was in hand.
 const CLOSING: Duration = Duration::from_secs(3);
@@ -125,6 +129,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         pushes: parts.pushes,
         dead_letters: parts.dead_letters,
         faults: Arc::clone(&parts.gateway.functions.faults),
+        files: parts.files,
         jwks: Arc::new(key.jwks()),
         reach: address.into(),
     };
@@ -178,6 +183,7 @@ struct Parts {
     inbox: DynamoInbox,
     pushes: RecordGateway,
     dead_letters: DeadLetters,
+    files: LocalFiles,
     queues: Worker<Connection>,
     database: Database,
     chores: JoinSet<()>,
@@ -199,12 +205,19 @@ impl Parts {
         let dead_letters = DeadLetters { delivery: delivery_queue.clone(), wakes: wake_queue.clone() };
         let inbox = DynamoInbox::new(client.clone(), tables.inbox, Arc::clone(&meter));
         let directory = DynamoDirectory::new(client.clone(), tables.directory.clone(), Arc::clone(&meter));
-        let groups = DynamoGroups::new(client, tables.directory, Arc::clone(&meter));
+        let groups = DynamoGroups::new(client.clone(), tables.directory.clone(), Arc::clone(&meter));
+        let attachments = DynamoAttachments::new(client, tables.directory, Arc::clone(&meter));
+        let files = LocalFiles::open(folder, &ready.http)?;
         let connections = LocalConnections::new(Arc::clone(&faults), Arc::clone(&meter));
         let pushes = RecordGateway::new(queues.clone());
         let authorizer =
             Authorizer::new(token_rules(ready)).map_err(|error| LocalError::Authorizer { cause: error.to_string() })?;
-        let answers = Answers { inbox: inbox.clone(), groups: groups.clone(), queue: delivery_queue.clone() };
+        let answers = Answers {
+            inbox: inbox.clone(),
+            groups: groups.clone(),
+            queue: delivery_queue.clone(),
+            attachments: attachments.clone(),
+        };
         let functions = Arc::new(Functions {
             connect: Connect {
                 authorizer,
@@ -220,6 +233,7 @@ impl Parts {
                 queue: delivery_queue.clone(),
                 connections: connections.clone(),
                 offline: LocalTopic::new(wake_queue.clone(), Arc::clone(&meter)),
+                attachments,
                 waits: options.waits.clone(),
             },
             notify: Notify {
@@ -229,7 +243,13 @@ impl Parts {
                 gateway: pushes.clone(),
                 interval: options.wake_interval,
             },
-            http: http::Http { answers, directory, connections: connections.clone() },
+            http: http::Http {
+                answers,
+                directory,
+                connections: connections.clone(),
+                files: files.clone(),
+                attachment_rules: options.attachments.clone(),
+            },
             timeout: options.limits.function_timeout,
             faults,
             meter,
@@ -242,8 +262,9 @@ impl Parts {
         chores.spawn(source(wake_queue, Function::Notify).poll(NOTIFY_CONCURRENCY));
         chores.spawn(database.clone().sweep());
         chores.spawn(expire(queues.clone(), [delivery, wakes], clock.clone()));
+        chores.spawn(expire_files(files.store.clone(), options.attachments.lifetime.duration(), clock.clone()));
         let gateway = Arc::new(Gateway::new(functions, connections, options.limits.clone(), clock));
-        Ok(Self { gateway, inbox, pushes, dead_letters, queues, database, chores })
+        Ok(Self { gateway, inbox, pushes, dead_letters, files, queues, database, chores })
     }
 }
 
@@ -263,6 +284,19 @@ async fn expire(queues: Worker<Connection>, specs: [Spec; 2], clock: Clock) {
                 Err(error) => tracing::warn!(%error, "expired records could not be deleted"),
             }
         }
+    }
+}
+
+/// Deletes files of attachments that have had their time, as the bucket's lifecycle rule does, until it is dropped.
+async fn expire_files(store: FileStore, lifetime: Duration, clock: Clock) {
+    loop {
+        let (store, now) = (store.clone(), clock.now());
+        match tokio::task::spawn_blocking(move || store.expire(lifetime, now)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "expired attachments could not be deleted"),
+            Err(error) => tracing::warn!(%error, "a sweep of expired attachments ended early"),
+        }
+        tokio::time::sleep(FILE_EXPIRY_INTERVAL).await;
     }
 }
 

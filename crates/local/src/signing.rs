@@ -62,7 +62,7 @@ impl SigningKey {
             let invalid = |_| LocalError::Key { path: path.clone() };
             let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(invalid)?;
             let der = pair.to_pkcs8v1().map_err(invalid)?;
-            publish(data, &path, &pem(der.as_ref())).map_err(folder)?;
+            publish(&path, &pem(der.as_ref())).map_err(folder)?;
         }
         let pem = fs::read(&path).map_err(folder)?;
         Self::from_pem(&pem).map_err(|_| LocalError::Key { path })
@@ -105,9 +105,11 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// Writes the whole file under another name and links it to its own, which fails if somebody was first; then theirs counts.
-fn publish(data: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let draft = data.join(format!(".{FILE}.{:032x}", fastrand::u128(..)));
+/// Writes the whole file, which only its owner may read, under another name and links it to its own, which fails if somebody was first;
+/// then theirs counts.
+pub(crate) fn publish(path: &Path, text: &str) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = path.with_file_name(format!(".{name}.{:032x}", fastrand::u128(..)));
     let linked = write_private(&draft, text).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {

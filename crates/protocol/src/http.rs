@@ -8,8 +8,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place};
 use crate::code::Code;
-use crate::ids::{DeviceId, GroupId, GroupName, UserId};
+use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
 use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use crate::media_type::MediaType;
 use crate::receipt::ReceiptEvent;
 
 /// Largest body of a request, in bytes.
@@ -43,6 +44,8 @@ pub struct Endpoint {
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
 const READS: &str = "/v1/reads";
+const ATTACHMENTS: &str = "/v1/attachments";
+const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
@@ -51,10 +54,12 @@ const MEMBERS: &str = "/v1/groups/{group}/members";
 const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 
 /// Everything that can be asked for.
-pub const ENDPOINTS: [Endpoint; 9] = [
+pub const ENDPOINTS: [Endpoint; 11] = [
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
     Endpoint { path: READS, methods: &["POST"] },
+    Endpoint { path: ATTACHMENTS, methods: &["POST"] },
+    Endpoint { path: ATTACHMENT, methods: &["GET"] },
     Endpoint { path: ME, methods: &["DELETE"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
@@ -83,6 +88,18 @@ pub enum Call {
         event: ReceiptEvent,
         /// What it has.
         ack: Ack,
+    },
+    /// A new attachment, to be uploaded.
+    CreateAttachment {
+        /// Its type.
+        media_type: MediaType,
+        /// Its size, at least 1. Whether it is too large is not known here.
+        bytes: u64,
+    },
+    /// An attachment, to be downloaded.
+    ShowAttachment {
+        /// Which.
+        attachment: AttachmentId,
     },
     /// Everything that is kept of the user, gone.
     Erase,
@@ -183,6 +200,8 @@ impl HttpRequest<'_> {
             (MESSAGES, "GET") => self.sync(),
             (ACKS, "POST") => self.ack(ReceiptEvent::Delivered),
             (READS, "POST") => self.ack(ReceiptEvent::Read),
+            (ATTACHMENTS, "POST") => self.create_attachment(),
+            (ATTACHMENT, "GET") => Ok(Call::ShowAttachment { attachment: named(names.first().copied())? }),
             (ME, "DELETE") => Ok(Call::Erase),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
@@ -229,6 +248,17 @@ impl HttpRequest<'_> {
         let after = query.get("after").map(|after| after.parse()).transpose();
         let after = after.map_err(|_| BadRequest::new(Code::InvalidCursor, AFTER_SAYS))?;
         Ok(Call::Sync { device, sync: Sync { nonce: None, after, limit } })
+    }
+
+    fn create_attachment(&self) -> Result<Call, BadRequest> {
+        let fields = self.fields()?;
+        let invalid = |says: &str| BadRequest::new(Code::InvalidRequest, says);
+        let media_type = fields.typed("type").ok().flatten();
+        let media_type =
+            media_type.ok_or_else(|| invalid("`type` is `type/subtype` without parameters, such as image/jpeg"))?;
+        let bytes = fields.typed("bytes").ok().flatten().filter(|bytes| *bytes > 0);
+        let bytes = bytes.ok_or_else(|| invalid("`bytes` is the size of the file, a whole number from 1"))?;
+        Ok(Call::CreateAttachment { media_type, bytes })
     }
 
     /// What is to be said of a device is up to newer clients; nothing has to be.

@@ -118,6 +118,36 @@ fn an_ack_names_its_device_and_its_refs() {
 }
 
 #[test]
+fn an_attachment_has_a_type_and_a_size() {
+    let made = Call::CreateAttachment { media_type: "image/jpeg".parse().expect("a type"), bytes: 7 };
+    assert_eq!(parse("POST", "/v1/attachments", r#"{"type":"Image/JPEG","bytes":7,"name":"x"}"#), Ok(made));
+    for bad in [
+        "",
+        "[]",
+        "{}",
+        r#"{"type":"image/jpeg"}"#,
+        r#"{"bytes":7}"#,
+        r#"{"type":"image/*","bytes":7}"#,
+        r#"{"type":"image/jpeg; q=1","bytes":7}"#,
+        r#"{"type":7,"bytes":7}"#,
+        r#"{"type":"image/jpeg","bytes":0}"#,
+        r#"{"type":"image/jpeg","bytes":-1}"#,
+        r#"{"type":"image/jpeg","bytes":1.5}"#,
+        r#"{"type":"image/jpeg","bytes":"7"}"#,
+        r#"{"type":"image/jpeg","bytes":18446744073709551616}"#,
+        r#"{"type":"image/jpeg","bytes":7,"bytes":8}"#,
+    ] {
+        assert_eq!(code("POST", "/v1/attachments", bad), Some(Code::InvalidRequest), "{bad}");
+    }
+    let id = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let shown = Call::ShowAttachment { attachment: id.parse().expect("an id") };
+    assert_eq!(parse("GET", &format!("/v1/attachments/{id}"), ""), Ok(shown));
+    for bad in ["", "x", &id[1..], &id.to_uppercase(), "..%2F..%2Fetc%2Fpasswd"] {
+        assert_eq!(code("GET", &format!("/v1/attachments/{bad}"), ""), Some(Code::InvalidRequest), "{bad}");
+    }
+}
+
+#[test]
 fn groups_are_listed_from_one_on() {
     assert_eq!(parse("GET", "/v1/groups", ""), Ok(Call::ListGroups { after: None, limit: 100 }));
     let call = Call::ListGroups { after: Some(group("a|b")), limit: 3 };

@@ -2,6 +2,7 @@
 //!
 //! Each suite takes a fresh, empty implementation and panics at the first breach.
 
+mod attachments;
 mod groups;
 
 use std::future::Future;
@@ -13,6 +14,7 @@ use delivery::{
 };
 use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 
+pub use attachments::{attachments, files};
 pub use groups::groups;
 
 use crate::clock::message_id;

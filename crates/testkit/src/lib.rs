@@ -3,6 +3,7 @@
 //! Every port counts its calls and can be told to fail, so that budgets and crashes are placed exactly. Time is a [`Clock`] that moves only
 //! when a test moves it.
 
+pub mod attachments;
 pub mod clock;
 pub mod connections;
 pub mod contract;
@@ -14,6 +15,7 @@ pub mod ledger;
 pub mod queue;
 pub mod topic;
 
+pub use attachments::{MemoryAttachments, MemoryFiles};
 pub use clock::Clock;
 pub use connections::MemoryConnections;
 pub use directory::MemoryDirectory;

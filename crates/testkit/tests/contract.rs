@@ -5,7 +5,7 @@ use std::time::Duration;
 use delivery::{Queue, Receipt};
 use testkit::contract::{self, Consumable};
 use testkit::queue::Received;
-use testkit::{Clock, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue};
+use testkit::{Clock, MemoryAttachments, MemoryDirectory, MemoryFiles, MemoryGroups, MemoryInbox, MemoryQueue};
 
 struct Timed {
     clock: Clock,
@@ -47,6 +47,16 @@ async fn the_directory() {
 #[tokio::test]
 async fn the_groups() {
     contract::groups(MemoryGroups::default()).await;
+}
+
+#[tokio::test]
+async fn the_attachments() {
+    contract::attachments(MemoryAttachments::default()).await;
+}
+
+#[tokio::test]
+async fn the_files() {
+    contract::files(MemoryFiles::default()).await;
 }
 
 #[tokio::test]

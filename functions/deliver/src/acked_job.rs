@@ -2,13 +2,15 @@
 //! telling is a Deliver like any other.
 
 use delivery::receipt::{Tidings, in_question, tidings};
-use delivery::{Acked, Connections, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled};
+use delivery::{Acked, Attachments, Connections, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled};
 use lambda::Verdict;
 use protocol::DeviceId;
 
 use crate::Deliver;
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// Reads the devices and what was told before, queues what is to be told, and keeps that it was: in this order, so that an end in
     /// between tells twice, under one id, and never not at all.
     pub(crate) async fn tell(&self, job: &Acked, invocation: Invocation) -> Verdict {

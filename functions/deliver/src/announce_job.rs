@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use delivery::group::is_settled;
 use delivery::{
-    Announce, Connections, Directory, Failure, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled,
+    Announce, Attachments, Connections, Directory, Failure, Groups, Inbox, Invocation, Job, OfflineTopic, Queue,
+    Scheduled,
 };
 use lambda::Verdict;
 use protocol::UserId;
@@ -15,7 +16,9 @@ use crate::Deliver;
 /// How long an Announce waits for a change that is not there yet.
 const AGAIN: Duration = Duration::from_secs(2);
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// Queues the message about the change, to everybody who is in the group now and whoever the change removed.
     pub(crate) async fn announce(&self, job: &Announce, invocation: Invocation) -> Verdict {
         match self.announce_change(job, invocation).await {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use delivery::attempt::{AfterPost, Step, after_post, had_its_chance, step};
 use delivery::{
-    Await, Connection, ConnectionId, Connections, Device, Directory, Groups, Inbox, Invocation, Key, Lookup,
-    OfflineTopic, Pending, Queue, Reason, Row,
+    Attachments, Await, Connection, ConnectionId, Connections, Device, Directory, Groups, Inbox, Invocation, Key,
+    Lookup, OfflineTopic, Pending, Queue, Reason, Row,
 };
 use lambda::Verdict;
 use protocol::DeviceId;
@@ -25,7 +25,9 @@ struct Plan {
     retry: Option<String>,
 }
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// One receive of an Await. The receive count is the attempt: SQS is the clock and the counter.
     pub(crate) async fn await_acks(&self, job: &Await, receive_count: u32, invocation: Invocation) -> Verdict {
         let now = invocation.now;

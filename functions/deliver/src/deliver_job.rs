@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use delivery::attempt::{AfterPost, after_post, is_stale, owed};
 use delivery::drain::awaits;
 use delivery::{
-    Connection, ConnectionId, Connections, Device, Directory, Groups, Holder, Inbox, Invocation, Key, OfflineTopic,
-    Pending, Queue, Reason, Row,
+    Attachments, Connection, ConnectionId, Connections, Device, Directory, Groups, Holder, Inbox, Invocation, Key,
+    OfflineTopic, Pending, Queue, Reason, Row,
 };
 use lambda::Verdict;
 use protocol::{DeviceId, Timestamp};
@@ -49,7 +49,9 @@ impl Progress {
     }
 }
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// Puts, posts, looks again for who seemed absent, hands over, and queues the Await. Answers in order of `jobs`.
     pub(crate) async fn deliver(&self, jobs: &[Asked], invocation: Invocation) -> Vec<Verdict> {
         let now = invocation.now;

@@ -3,8 +3,8 @@
 use delivery::attempt::is_opening;
 use delivery::drain::{DELAY, PAGE, awaits, next, pending};
 use delivery::{
-    Connection, Connections, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic, Pending, PostOutcome,
-    Queue, Scheduled,
+    Attachments, Connection, Connections, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic, Pending,
+    PostOutcome, Queue, Scheduled,
 };
 use lambda::Verdict;
 use protocol::ServerFrame;
@@ -12,7 +12,9 @@ use protocol::ServerFrame;
 use crate::Deliver;
 use crate::posting::Posting;
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// One page. `drained` is posted only after everything before it.
     pub(crate) async fn drain(&self, job: &Drain, invocation: Invocation) -> Verdict {
         match self.drain_page(job, invocation).await {

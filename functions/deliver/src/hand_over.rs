@@ -15,7 +15,7 @@ pub(crate) struct Undelivered {
     pub(crate) reason: Reason,
 }
 
-impl<I: Inbox, D: Sync, G: Sync, Q: Sync, C: Sync, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Sync, G: Sync, Q: Sync, C: Sync, O: OfflineTopic, A: Sync> Deliver<I, D, G, Q, C, O, A> {
     /// Publishes. Answers in order of `undelivered`.
     pub(crate) async fn publish(&self, undelivered: &[Undelivered]) -> Vec<Result<(), String>> {
         if undelivered.is_empty() {

@@ -1,7 +1,8 @@
 //! `deliver`: consumes the delivery queue. It puts envelopes into inboxes, posts them, awaits their acks, drains backlogs, and
 //! hands over what a device could not be given.
 //!
-//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `acked_job`, `await_job`, `drain_job`; `posting` and `hand_over` are what they share.
+//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `acked_job`, `await_job`, `drain_job`; `granting`, `posting` and `hand_over` are
+//! what they share.
 //! What follows from what is decided in `delivery`; here the calls are made, in the order that the invariants ask for.
 
 mod acked_job;
@@ -10,6 +11,7 @@ mod await_job;
 mod deliver_job;
 mod drain_job;
 mod fanout_job;
+mod granting;
 mod hand_over;
 mod posting;
 mod settings;
@@ -17,7 +19,9 @@ mod settings;
 use std::collections::HashMap;
 
 use delivery::job::MAX_FANOUT;
-use delivery::{Connections, Device, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Waits};
+use delivery::{
+    Attachments, Connections, Device, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Waits,
+};
 use futures::StreamExt;
 use futures::future::{join, join_all};
 use futures::stream;
@@ -32,7 +36,7 @@ pub use settings::Settings;
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Deliver<I, D, G, Q, C, O> {
+pub struct Deliver<I, D, G, Q, C, O, A> {
     /// Where envelopes lie until they are acked.
     pub inbox: I,
     /// Who is connected.
@@ -45,6 +49,8 @@ pub struct Deliver<I, D, G, Q, C, O> {
     pub connections: C,
     /// Where hand-overs go.
     pub offline: O,
+    /// Who may have the attachments that messages name.
+    pub attachments: A,
     /// The waits between attempts.
     pub waits: Waits,
 }
@@ -56,7 +62,9 @@ const AT_ONCE: usize = 32;
 /// The devices of each user that a job is about, or why they could not be read.
 type Looks = HashMap<UserId, Result<Vec<Device>, String>>;
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic> Deliver<I, D, G, Q, C, O> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
+    Deliver<I, D, G, Q, C, O, A>
+{
     /// Handles one batch of the delivery queue and answers with the records that SQS is to keep.
     ///
     /// # Errors
@@ -89,21 +97,31 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         records: Vec<(Record, Vec<delivery::Deliver>)>,
         invocation: Invocation,
     ) -> Vec<(Record, Verdict)> {
-        let (mut jobs, mut counts) = (Vec::new(), Vec::new());
-        for (record, asked) in records {
+        let asked: Vec<&[delivery::Deliver]> = records.iter().map(|(_, asked)| asked.as_slice()).collect();
+        let granted = self.grant(&asked, invocation.now).await;
+        let (mut jobs, mut counts, mut settled) = (Vec::new(), Vec::new(), Vec::new());
+        for ((record, asked), granted) in records.into_iter().zip(granted) {
+            if let Err(reason) = granted {
+                settled.push((record, Verdict::Retry(reason)));
+                continue;
+            }
             let again = record.receive_count > 1;
             counts.push((record, asked.len()));
             jobs.extend(asked.into_iter().map(|job| Asked { job, again }));
         }
         let mut verdicts = self.deliver(&jobs, invocation).await.into_iter();
         let mut verdict_of = |count| worst(verdicts.by_ref().take(count).collect());
-        counts.into_iter().map(|(record, count)| (record, verdict_of(count))).collect()
+        settled.extend(counts.into_iter().map(|(record, count)| (record, verdict_of(count))));
+        settled
     }
 
     /// Does what stands alone in its record.
     async fn alone(&self, job: &Job, receive_count: u32, invocation: Invocation) -> Verdict {
         match job {
             Job::Deliver(job) => {
+                if let Some(Err(reason)) = self.grant(&[std::slice::from_ref(job)], invocation.now).await.pop() {
+                    return Verdict::Retry(reason);
+                }
                 let asked = Asked { job: job.clone(), again: receive_count > 1 };
                 worst(self.deliver(&[asked], invocation).await)
             }

@@ -37,7 +37,7 @@ impl Posting {
     }
 }
 
-impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync> Deliver<I, D, G, Q, C, O> {
+impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync, A: Sync> Deliver<I, D, G, Q, C, O, A> {
     /// Posts to many connections at the same time, to each one frame after the other. Answers in order of `postings`.
     pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
         let mut by_connection: BTreeMap<&ConnectionId, Vec<usize>> = BTreeMap::new();

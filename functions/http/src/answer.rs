@@ -1,8 +1,10 @@
 //! With which status and body something is answered. It decides nothing that the answer says.
 
-use delivery::{Failure, Group, GroupPage};
+use std::collections::BTreeMap;
+
+use delivery::{Attachment, Failure, Group, GroupPage, SignedUrl, Upload};
 use lambda::http::Response;
-use protocol::{BadRequest, Code, GroupId, GroupName, ServerFrame, Timestamp, UserId};
+use protocol::{AttachmentId, BadRequest, Code, GroupId, GroupName, MediaType, ServerFrame, Timestamp, UserId};
 use serde::Serialize;
 
 use crate::group_change::Unchanged;
@@ -37,6 +39,30 @@ struct MemberLine<'a> {
     user: &'a UserId,
     role: &'static str,
     joined_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct UploadBody<'a> {
+    attachment: AttachmentId,
+    upload: UploadLine<'a>,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct UploadLine<'a> {
+    method: &'static str,
+    url: &'a str,
+    headers: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+struct DownloadBody<'a> {
+    attachment: AttachmentId,
+    #[serde(rename = "type")]
+    media_type: &'a MediaType,
+    bytes: u64,
+    url: &'a str,
+    expires_at: Timestamp,
 }
 
 /// The status of an answer that is an error of this code.
@@ -108,6 +134,19 @@ pub(crate) fn group(status: u16, group: &Group) -> Response {
         joined_at: member.joined_at,
     });
     json(status, &GroupBody { group: &group.id, name: &group.name, members: members.collect() })
+}
+
+pub(crate) fn upload(attachment: &Attachment, upload: &Upload) -> Response {
+    let headers = upload.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let line = UploadLine { method: "PUT", url: &upload.target.url, headers };
+    json(201, &UploadBody { attachment: attachment.id, upload: line, expires_at: upload.target.expires_at })
+}
+
+pub(crate) fn download(attachment: &Attachment, signed: &SignedUrl) -> Response {
+    let Attachment { id, media_type, bytes, .. } = attachment;
+    let body =
+        DownloadBody { attachment: *id, media_type, bytes: *bytes, url: &signed.url, expires_at: signed.expires_at };
+    json(200, &body)
 }
 
 pub(crate) fn unchanged(unchanged: Unchanged) -> Response {

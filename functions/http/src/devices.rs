@@ -2,12 +2,12 @@
 //! device is not decided here.
 
 use delivery::drain::PAGE;
-use delivery::{Address, Connection, Connections, Directory, Failure, Groups, Inbox, Key, Queue};
+use delivery::{Address, Attachments, Connection, Connections, Directory, Failure, Files, Groups, Inbox, Key, Queue};
 use protocol::{DeviceId, Ref, Timestamp, UserId};
 
 use crate::Http;
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
     /// A device that reads its inbox from the start was seen, as if it had connected. That it cannot be noted takes nothing from the
     /// answer: it is noted the next time.
     pub(crate) async fn note_seen(&self, address: &Address, now: Timestamp) {

@@ -1,15 +1,15 @@
 //! Erasure: everything that is kept of a user goes, by the same steps by which each part of it goes alone. What the user has written to others
-//! is theirs and stays.
+//! is theirs and stays, and so do attachments, which go with time.
 
 use delivery::group::Change;
-use delivery::{Address, Connections, Directory, GroupPage, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Attachments, Connections, Directory, Files, GroupPage, Groups, Inbox, Invocation, Queue};
 use protocol::UserId;
 use protocol::limits::MAX_GROUPS_PER_PAGE;
 
 use crate::Http;
 use crate::group_change::Unchanged;
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
     /// Leaves the groups, forgets the devices with their inboxes, and deletes what no device has claimed, and what
     /// senders were told. Whatever failed, or took too
     /// long, is left for the next time that it is asked for.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use delivery::group::{Change, Denied, decide};
 use delivery::{
-    Announce, Connections, Directory, Failure, Group, Groups, Inbox, Job, Queue, Scheduled, new_message_id,
+    Announce, Attachments, Connections, Directory, Failure, Files, Group, Groups, Inbox, Job, Queue, Scheduled,
+    new_message_id,
 };
 use fastrand::Rng;
 use protocol::{GroupId, MessageId, Timestamp, UserId};
@@ -51,7 +52,7 @@ impl From<Failure> for Unchanged {
     }
 }
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
     /// Makes a change, unless everything is as asked for. The members are told by a record that is queued first: a function that ends in
     /// between leaves a record of nothing rather than a change that nobody hears of.
     pub(crate) async fn change(

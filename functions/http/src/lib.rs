@@ -1,17 +1,20 @@
-//! `http`: answers the HTTP API. Messages, acks and background sync are answered as on the socket, by `route::Answers`; devices and groups
-//! are shown and changed here.
+//! `http`: answers the HTTP API. Messages, acks and background sync are answered as on the socket, by `route::Answers`; devices, groups and
+//! attachments are shown and changed here.
 //!
 //! What a request may look like is in `protocol::http`, who may change what in `delivery::group`, and with which status something is
 //! answered in `answer`.
 
 mod answer;
+mod attachments;
 mod devices;
 mod erasure;
 mod group_change;
 mod settings;
 
 use delivery::group::{Change, Role};
-use delivery::{Address, Connections, Directory, Groups, Inbox, Invocation, Queue};
+use delivery::{
+    Address, AttachmentRules, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue,
+};
 use futures::future::{OptionFuture, join};
 use lambda::HandlerError;
 use lambda::http::{Request, Response, request};
@@ -26,16 +29,20 @@ pub use settings::Settings;
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Http<I, D, G, Q, C> {
+pub struct Http<I, D, G, Q, A, C, F> {
     /// What is answered, however it was asked; and the ports of it.
-    pub answers: Answers<I, G, Q>,
+    pub answers: Answers<I, G, Q, A>,
     /// The user's devices.
     pub directory: D,
     /// Where the connection of a device that is forgotten is closed.
     pub connections: C,
+    /// Where clients put and get the bytes of attachments.
+    pub files: F,
+    /// Which attachments are taken.
+    pub attachment_rules: AttachmentRules,
 }
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
     /// Handles one request. Whatever a client asks is answered.
     ///
     /// # Errors
@@ -69,6 +76,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, 
                 let error = self.answers.ack(&address(device), event, ack, invocation).await;
                 error.map_or_else(answer::done, |error| answer::frame(&error))
             }
+            Call::CreateAttachment { media_type, bytes } => self.create_attachment(user, media_type, bytes, now).await,
+            Call::ShowAttachment { attachment } => self.show_attachment(user, attachment, now).await,
             Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
             Call::ForgetDevice { device } => answer::outcome(self.find_and_forget(&address(device), now).await),
             Call::Erase => match self.erase(user, invocation).await {

@@ -1,5 +1,6 @@
 //! The settings of `http`.
 
+use delivery::AttachmentRules;
 use lambda::settings::{InvalidSettings, Reader};
 
 /// What a deployment says to `http`.
@@ -13,6 +14,10 @@ pub struct Settings {
     pub delivery_queue_url: String,
     /// `VARTALAP_CONNECTIONS_URL`: the base of `@connections`.
     pub connections_url: String,
+    /// `VARTALAP_ATTACHMENTS_BUCKET`.
+    pub attachments_bucket: String,
+    /// `VARTALAP_MAX_ATTACHMENT_BYTES`, `VARTALAP_ATTACHMENT_TYPES` and `VARTALAP_ATTACHMENT_DAYS`.
+    pub attachment_rules: AttachmentRules,
 }
 
 impl Settings {
@@ -25,12 +30,21 @@ impl Settings {
         let inbox_table = from.required("VARTALAP_INBOX_TABLE");
         let delivery_queue_url = from.required("VARTALAP_DELIVERY_QUEUE_URL");
         let connections_url = from.required("VARTALAP_CONNECTIONS_URL");
+        let attachments_bucket = from.required("VARTALAP_ATTACHMENTS_BUCKET");
+        let defaults = AttachmentRules::default();
+        let attachment_rules = AttachmentRules {
+            max_bytes: from.optional("VARTALAP_MAX_ATTACHMENT_BYTES").unwrap_or(defaults.max_bytes),
+            types: from.optional("VARTALAP_ATTACHMENT_TYPES").unwrap_or(defaults.types),
+            lifetime: from.optional("VARTALAP_ATTACHMENT_DAYS").unwrap_or(defaults.lifetime),
+        };
         let settings = || {
             Some(Self {
                 directory_table: directory_table?,
                 inbox_table: inbox_table?,
                 delivery_queue_url: delivery_queue_url?,
                 connections_url: connections_url?,
+                attachments_bucket: attachments_bucket?,
+                attachment_rules,
             })
         };
         from.finish(settings())

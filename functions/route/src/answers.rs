@@ -3,30 +3,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery::accept::{Audience, addressed};
+use delivery::attachment::{Access, named};
 use delivery::{
-    Acked, Address, Failure, Groups, Inbox, Invocation, Job, Key, Lookup, Queue, Scheduled, accept, new_message_id,
-    receipt,
+    Acked, Address, Attachments, Failure, Groups, Inbox, Invocation, Job, Key, Lookup, Queue, Scheduled, accept,
+    new_message_id, receipt,
 };
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use protocol::packing::pack_page;
-use protocol::{Ack, Code, Delivery, GroupId, ReceiptEvent, Ref, Send, ServerFrame, Sync, Timestamp, UserId};
+use protocol::{
+    Ack, AttachmentId, Code, Delivery, GroupId, ReceiptEvent, Ref, Send, ServerFrame, Sync, Timestamp, UserId,
+};
 
 /// What answers, on the ports that it uses.
 #[derive(Clone, Debug)]
-pub struct Answers<I, G, Q> {
+pub struct Answers<I, G, Q, A> {
     /// Where acks delete and syncs read.
     pub inbox: I,
     /// Who is in the groups that are written to.
     pub groups: G,
     /// The delivery queue.
     pub queue: Q,
+    /// Who may have the attachments that messages name.
+    pub attachments: A,
 }
 
-impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
+impl<I: Inbox, G: Groups, Q: Queue, A: Attachments> Answers<I, G, Q, A> {
     /// One call for up to ten messages: accepted is what the queue has taken.
     pub async fn send(&self, sender: &UserId, send: Send, now: Timestamp) -> ServerFrame {
-        let audiences = self.audiences(&send, sender).await;
-        let acceptance = accept(send, sender, &audiences, now);
+        let (audiences, attachments) = join(self.audiences(&send, sender), self.access(&send, sender, now)).await;
+        let acceptance = accept(send, sender, &audiences, &attachments, now);
         let outcomes = if acceptance.jobs.is_empty() { Vec::new() } else { self.queue.send(&acceptance.jobs).await };
         for failure in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
             tracing::error!(%failure, "a message could not be accepted");
@@ -47,6 +52,22 @@ impl<I: Inbox, G: Groups, Q: Queue> Answers<I, G, Q> {
             (id, audience)
         });
         join_all(reads).await.into_iter().collect()
+    }
+
+    /// Reads who may have the attachments that are named, all at once; nothing if none is.
+    async fn access(&self, send: &Send, sender: &UserId, now: Timestamp) -> BTreeMap<AttachmentId, Access> {
+        let ids = named(send);
+        if ids.is_empty() {
+            return BTreeMap::new();
+        }
+        // Boxed: on the SDK's clients this is nested too deeply for the compiler to lay out in its caller.
+        match Box::pin(self.attachments.open_to(sender, &ids, now)).await {
+            Ok(found) => ids.into_iter().zip(found.iter().map(|one| Access::of(one.as_ref()))).collect(),
+            Err(failure) => {
+                tracing::error!(%failure, "attachments could not be read");
+                ids.into_iter().map(|id| (id, Access::Unknown)).collect()
+            }
+        }
     }
 
     /// Deletes what the refs name in this device's own inboxes; nothing else can be named. Of those that are watched it queues first that

@@ -7,7 +7,7 @@
 mod answers;
 mod settings;
 
-use delivery::{Address, Connections, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Attachments, Connections, Groups, Inbox, Invocation, Queue};
 use lambda::HandlerError;
 use lambda::websocket::{inbound, response};
 use protocol::{ClientFrame, ReceiptEvent, Rejected, ServerFrame};
@@ -21,14 +21,14 @@ const UNANSWERED: [&str; 2] = ["ack", "read"];
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Route<I, G, Q, C> {
+pub struct Route<I, G, Q, A, C> {
     /// What is answered, however it was asked.
-    pub answers: Answers<I, G, Q>,
+    pub answers: Answers<I, G, Q, A>,
     /// Where what is wrong with an ack is posted.
     pub connections: C,
 }
 
-impl<I: Inbox, G: Groups, Q: Queue, C: Connections> Route<I, G, Q, C> {
+impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, C: Connections> Route<I, G, Q, A, C> {
     /// Handles one frame. Whatever a client sends is answered, a good ack or read excepted.
     ///
     /// # Errors

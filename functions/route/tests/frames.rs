@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use delivery::group::Role;
-use delivery::{Address, Connection, Envelope, Group, Holder, Inbox, Job, Member, Row};
-use protocol::{Body, ClientFrame, Code, Kind, Outgoing, ReceiptEvent, Recipient, Ref, ServerFrame, UserId};
+use delivery::{Address, Attached, Attachment, Connection, Envelope, Group, Holder, Inbox, Job, Member, Row};
+use protocol::{
+    AttachmentId, Body, ClientFrame, Code, Kind, Outgoing, ReceiptEvent, Recipient, Ref, ServerFrame, UserId,
+};
 use route::{Answers, Route};
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
+use testkit::{Clock, MemoryAttachments, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
 
 struct Stage {
     clock: Clock,
-    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryConnections>,
+    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryConnections>,
 }
 
 impl Stage {
@@ -22,6 +24,7 @@ impl Stage {
                 inbox: MemoryInbox::default(),
                 groups: MemoryGroups::default(),
                 queue: MemoryQueue::new(clock.clone()),
+                attachments: MemoryAttachments::default(),
             },
             connections: MemoryConnections::default(),
         };
@@ -153,6 +156,66 @@ async fn a_group_that_cannot_be_read_refuses_its_messages_alone() {
     stage.function.answers.groups.ledger.fail_next("group", 1);
     let to = Recipient::Group("team".parse().expect("a group"));
     let messages = [Outgoing { to, ..stage.outgoing(1) }, stage.outgoing(2)];
+    let answer = stage.answer("send", &ClientFrame::render_send(&messages, None)).await;
+    let ServerFrame::Accepted { ids, refused, .. } = answer else { panic!("accepted") };
+    assert_eq!((ids, refused[0].code), (vec![messages[1].id], Code::Unavailable));
+}
+
+/// An attachment of `uploader`'s.
+fn attachment(stage: &Stage, n: u128, uploader: &str) -> Attachment {
+    Attachment {
+        id: AttachmentId::new(n),
+        uploader: uploader.parse().expect("a user"),
+        media_type: "image/jpeg".parse().expect("a type"),
+        bytes: 7,
+        expires_at: stage.clock.now().plus(Duration::from_secs(60)),
+    }
+}
+
+#[tokio::test]
+async fn attachments_are_read_once_for_a_whole_send_and_go_into_its_records() {
+    let stage = Stage::new();
+    let attachments = &stage.function.answers.attachments;
+    let own: Vec<Attachment> = (0..20).map(|n| attachment(&stage, n, "bob")).collect();
+    own.iter().for_each(|one| attachments.insert(one.clone()));
+    attachments.insert(attachment(&stage, 99, "carol"));
+    let naming = |n, ids: Vec<u128>| Outgoing {
+        attachments: ids.into_iter().map(AttachmentId::new).collect(),
+        ..stage.outgoing(n)
+    };
+    let messages = [
+        naming(1, (0..10).collect()),
+        naming(2, (5..15).collect()),
+        naming(3, vec![1, 99]),
+        naming(4, vec![]),
+        naming(5, vec![77]),
+    ];
+    let answer = stage.answer("send", &ClientFrame::render_send(&messages, None)).await;
+    let ServerFrame::Accepted { ids, refused, .. } = answer else { panic!("accepted") };
+    assert_eq!(ids, [messages[0].id, messages[1].id, messages[3].id]);
+    let codes: Vec<_> = refused.iter().map(|one| (one.index, one.code)).collect();
+    assert_eq!(codes, [(2, Code::InvalidAttachment), (4, Code::InvalidAttachment)]);
+    assert_eq!(refused[0].detail, refused[1].detail, "another's is as none");
+    assert_eq!(attachments.ledger.take().into_iter().collect::<Vec<_>>(), [("open_to", 1)]);
+    let carried = stage.function.answers.queue.jobs().into_iter().map(|job| match job {
+        Job::Deliver(deliver) => deliver.attachments,
+        other => panic!("{other:?}"),
+    });
+    let carried: Vec<_> = carried.collect();
+    let attached = |range: std::ops::Range<usize>| {
+        own[range].iter().map(|one| Attached { id: one.id, expires_at: one.expires_at }).collect::<Vec<_>>()
+    };
+    assert_eq!(carried, [attached(0..10), attached(5..15), attached(0..0)]);
+
+    stage.answer("send", &ClientFrame::render_send(&[naming(6, vec![])], None)).await;
+    assert!(attachments.ledger.take().is_empty(), "a send that names none costs nothing more");
+}
+
+#[tokio::test]
+async fn attachments_that_cannot_be_read_refuse_their_messages_alone() {
+    let stage = Stage::new();
+    stage.function.answers.attachments.ledger.fail_next("open_to", 1);
+    let messages = [Outgoing { attachments: vec![AttachmentId::new(1)], ..stage.outgoing(1) }, stage.outgoing(2)];
     let answer = stage.answer("send", &ClientFrame::render_send(&messages, None)).await;
     let ServerFrame::Accepted { ids, refused, .. } = answer else { panic!("accepted") };
     assert_eq!((ids, refused[0].code), (vec![messages[1].id], Code::Unavailable));

@@ -1,6 +1,7 @@
 //! Frames: what clients may say, what the server may say to them, and how envelopes share frames. Sockets are not here.
 
 use delivery::accept::{Audience, addressed};
+use delivery::attachment::{Access, named};
 use delivery::{Job, accept};
 use protocol::limits::{
     MAX_EXPIRES_IN_SECS, MAX_MESSAGES_PER_SEND, MAX_NONCE_CHARS, MAX_REFS_PER_ACK, MAX_SERVER_FRAME_BYTES,
@@ -14,6 +15,9 @@ use protocol::{
 use serde_json::value::RawValue;
 
 use crate::{ID, MARK, NOW, assert_discreet, known};
+
+/// An attachment.
+const FILE: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// Any text is a frame that can be rendered and read again, or is rejected with a code that fits and no quote. What is accepted
 /// of a `send` can be queued and fits a frame.
@@ -60,7 +64,9 @@ fn check_send(send: Send) {
     let messages = send.messages.len();
     let members = vec![known::<UserId>("alice"), known("bob")];
     let audiences = addressed(&send).into_iter().map(|group| (group, Audience::Members(members.clone()))).collect();
-    let acceptance = accept(send, &known::<UserId>("alice"), &audiences, NOW);
+    let open = |id| (id, Access::Open { expires_at: NOW });
+    let attachments = named(&send).into_iter().map(open).collect();
+    let acceptance = accept(send, &known::<UserId>("alice"), &audiences, &attachments, NOW);
     for scheduled in &acceptance.jobs {
         let envelope = match &scheduled.job {
             Job::Deliver(deliver) => &deliver.envelope,
@@ -162,6 +168,9 @@ pub fn client_frame_seeds() -> Vec<String> {
         format!(r#"{{"action":"send","nonce":"n1","messages":[{user},{group}]}}"#),
         format!(
             r#"{{"action":"send","messages":[{{"id":"{ID}","to":{{"user":"bob"}},"body":null,"ephemeral":true}}]}}"#
+        ),
+        format!(
+            r#"{{"action":"send","messages":[{{"id":"{ID}","to":{{"user":"bob"}},"body":1,"attachments":["{FILE}"]}}]}}"#
         ),
         format!(r#"{{"action":"ack","nonce":"n2","refs":["{ID}~alice","{ID}~alice~*","{MARK}"]}}"#),
         ClientFrame::render_sync(Some(&after), Some(7), Nonce::new("n3".to_owned()).as_ref()),

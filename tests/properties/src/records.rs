@@ -1,8 +1,8 @@
 //! The bodies of records in the queues: jobs and hand-overs. What is done for one is not here.
 
 use delivery::{
-    Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job, Pending,
-    Reason,
+    Acked, AckedMessage, AckedRow, Announce, Attached, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job,
+    Pending, Reason,
 };
 use protocol::{Body, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp};
 
@@ -38,6 +38,7 @@ pub fn job_seeds() -> Vec<String> {
         receipts: false,
         body: Body::from_json(format!(r#"{{"text":"{MARK} \ud800","list":[1,2.5e-7,null]}}"#)).expect("JSON"),
     };
+    let attached = Attached { id: known("0f1e2d3c4b5a69788796a5b4c3d2e1f0"), expires_at: Timestamp::from_secs(7) };
     let pending = Pending { user: known("bob"), device: known("phone"), reference: reference.clone() };
     let drain =
         Drain { user: known("bob"), device: known("phone"), connection: "c1=".into(), after: Some(reference.clone()) };
@@ -47,8 +48,14 @@ pub fn job_seeds() -> Vec<String> {
             recipient: known("bob"),
             ephemeral: true,
             except: Some(known("phone")),
+            attachments: Vec::new(),
         }),
-        Job::Fanout(Fanout { envelope, members: vec![known("bob"), known("carol")], ephemeral: false }),
+        Job::Fanout(Fanout {
+            envelope,
+            members: vec![known("bob"), known("carol")],
+            ephemeral: false,
+            attachments: vec![attached],
+        }),
         Job::Announce(Announce { group: known("team"), id: reference.id }),
         Job::Acked(Acked {
             id: reference.id,

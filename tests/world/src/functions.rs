@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use connect::{Authorizer, Connect};
 use deliver::Deliver;
-use delivery::Waits;
+use delivery::{AttachmentRules, Waits};
 use http::Http;
 use lambda::HandlerError;
 use notify::Notify;
 use route::{Answers, Route};
 use serde_json::Value;
+use testkit::MemoryFiles;
 use tokio::time::timeout;
 
 use crate::fault::Fault;
@@ -89,10 +90,10 @@ pub(crate) struct Ended {
 
 pub(crate) struct Functions {
     connect: Connect<Port, Port, Port>,
-    route: Route<Port, Port, Port, Port>,
-    deliver: Deliver<Port, Port, Port, Port, Port, Port>,
+    route: Route<Port, Port, Port, Port, Port>,
+    deliver: Deliver<Port, Port, Port, Port, Port, Port, Port>,
     notify: Notify<Port, Port, Port, Port>,
-    http: Http<Port, Port, Port, Port, Port>,
+    http: Http<Port, Port, Port, Port, Port, Port, MemoryFiles>,
     world: Arc<World>,
     count: AtomicU32,
 }
@@ -100,11 +101,17 @@ pub(crate) struct Functions {
 impl Functions {
     pub(crate) fn new(world: &Arc<World>, authorizer: Authorizer) -> Self {
         let port = || Port(Arc::clone(world));
-        let answers = || Answers { inbox: port(), groups: port(), queue: port() };
+        let answers = || Answers { inbox: port(), groups: port(), queue: port(), attachments: port() };
         Self {
             connect: Connect { authorizer, directory: port(), queue: port(), connections: port() },
             route: Route { answers: answers(), connections: port() },
-            http: Http { answers: answers(), directory: port(), connections: port() },
+            http: Http {
+                answers: answers(),
+                directory: port(),
+                connections: port(),
+                files: MemoryFiles::default(),
+                attachment_rules: AttachmentRules::default(),
+            },
             deliver: Deliver {
                 inbox: port(),
                 directory: port(),
@@ -112,6 +119,7 @@ impl Functions {
                 queue: port(),
                 connections: port(),
                 offline: port(),
+                attachments: port(),
                 waits: Waits::default(),
             },
             notify: Notify {

@@ -1,6 +1,8 @@
 //! The handlers' ports on the simulated services: each call goes there, does something or nothing, and comes back or does not. Storage is
 //! that of `testkit`; what is remembered for the check is in `facts`.
 
+mod attachments;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;

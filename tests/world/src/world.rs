@@ -9,7 +9,7 @@ use std::time::Duration;
 use delivery::{Failure, Invocation};
 use fastrand::Rng;
 use protocol::{Timestamp, UserId};
-use testkit::{MemoryDirectory, MemoryGroups, MemoryInbox};
+use testkit::{MemoryAttachments, MemoryDirectory, MemoryGroups, MemoryInbox};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
@@ -43,6 +43,7 @@ pub(crate) struct World {
     pub(crate) inbox: MemoryInbox,
     pub(crate) directory: MemoryDirectory,
     pub(crate) groups: MemoryGroups,
+    pub(crate) attachments: MemoryAttachments,
     pub(crate) deliveries: SimQueue,
     pub(crate) wakes: SimQueue,
     pub(crate) sockets: Sockets,
@@ -67,6 +68,7 @@ impl World {
             inbox: MemoryInbox::default(),
             directory: MemoryDirectory::default(),
             groups: MemoryGroups::default(),
+            attachments: MemoryAttachments::default(),
             deliveries: SimQueue::new("delivery"),
             wakes: SimQueue::new("wake"),
             sockets: Sockets::default(),

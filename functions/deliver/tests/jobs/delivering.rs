@@ -222,7 +222,8 @@ async fn an_ephemeral_message_is_posted_once_to_who_is_connected() {
     stage.connect("bob", "phone", "c1").await;
     stage.absent("bob", "laptop").await;
     let envelope = stage.envelope(1, "bob", "typing");
-    let job = delivery::Deliver { envelope, recipient: user("bob"), ephemeral: true, except: None };
+    let recipient = user("bob");
+    let job = delivery::Deliver { envelope, recipient, ephemeral: true, except: None, attachments: Vec::new() };
     stage.enqueue(Job::Deliver(job.clone())).await;
     stage.step().await;
     assert_eq!(stage.deliveries("c1").len(), 1);

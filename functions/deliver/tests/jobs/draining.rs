@@ -176,6 +176,7 @@ async fn a_connection_that_does_not_answer_is_not_asked_again_for_the_same_page(
                 recipient: user("bob"),
                 ephemeral: false,
                 except: None,
+                attachments: Vec::new(),
             }))
             .await;
     }

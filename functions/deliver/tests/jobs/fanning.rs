@@ -21,7 +21,7 @@ fn crowd(count: usize) -> Vec<UserId> {
 fn fanout(stage: &Stage, members: &[UserId]) -> Job {
     let mut envelope = stage.envelope(1, "nobody", "hello, all");
     envelope.to = Recipient::Group(team());
-    Job::Fanout(Fanout { envelope, members: members.to_vec(), ephemeral: false })
+    Job::Fanout(Fanout { envelope, members: members.to_vec(), ephemeral: false, attachments: Vec::new() })
 }
 
 impl Stage {

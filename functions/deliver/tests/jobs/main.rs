@@ -4,5 +4,6 @@ mod awaiting;
 mod delivering;
 mod draining;
 mod fanning;
+mod granting;
 mod stage;
 mod telling;

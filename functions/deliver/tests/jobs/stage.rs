@@ -7,10 +7,12 @@ use delivery::{Address, Connection, Directory, Drain, Envelope, Inbox, Job, Key,
 use protocol::{Body, Delivery, Kind, MessageId, Recipient, Ref, Shelf, UserId};
 use serde_json::Value;
 use testkit::queue::{Received, event};
-use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, MemoryTopic};
+use testkit::{
+    Clock, MemoryAttachments, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, MemoryTopic,
+};
 
 pub(crate) type Function =
-    Deliver<MemoryInbox, MemoryDirectory, MemoryGroups, MemoryQueue, MemoryConnections, MemoryTopic>;
+    Deliver<MemoryInbox, MemoryDirectory, MemoryGroups, MemoryQueue, MemoryConnections, MemoryTopic, MemoryAttachments>;
 
 pub(crate) struct Stage {
     pub(crate) clock: Clock,
@@ -39,6 +41,7 @@ impl Stage {
             queue: MemoryQueue::new(clock.clone()),
             connections: MemoryConnections::default(),
             offline: MemoryTopic::default(),
+            attachments: MemoryAttachments::default(),
             waits: Waits::default(),
         };
         Self { clock, function }
@@ -89,8 +92,14 @@ impl Stage {
     pub(crate) async fn send(&self, n: u64, to: &str) -> MessageId {
         let envelope = self.envelope(n, to, &format!("message {n}"));
         let id = envelope.id;
-        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user(to), ephemeral: false, except: None }))
-            .await;
+        self.enqueue(Job::Deliver(delivery::Deliver {
+            envelope,
+            recipient: user(to),
+            ephemeral: false,
+            except: None,
+            attachments: Vec::new(),
+        }))
+        .await;
         id
     }
 

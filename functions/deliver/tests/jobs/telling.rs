@@ -121,7 +121,7 @@ async fn a_device_that_is_excepted_is_owed_nothing() {
     stage.connect("bob", "phone", "b1").await;
     let except = Some(address("bob", "phone").device);
     let envelope = stage.envelope(1, "bob", "");
-    stage.enqueue(Job::Deliver(Deliver { envelope, recipient: user("bob"), ephemeral: false, except })).await;
+    stage.enqueue(Job::Deliver(Deliver { envelope, recipient: user("bob"), ephemeral: false, except, attachments: vec![] })).await;
     stage.settle().await;
     assert!(stage.deliveries("b1").is_empty() && stage.rows().is_empty());
     assert!(stage.function.offline.take().is_empty());

@@ -12,13 +12,15 @@ use crate::stage::{Answer, Stage, event, id, user};
 impl Stage {
     /// Calls by name, of every port, since the last time this was asked.
     fn calls(&self) -> BTreeMap<&'static str, u64> {
-        let Http { answers, directory, connections } = &self.function;
+        let Http { answers, directory, connections, files, .. } = &self.function;
         let ledgers = [
             &answers.inbox.ledger,
             &answers.groups.ledger,
             &answers.queue.ledger,
             &directory.ledger,
             &connections.ledger,
+            &answers.attachments.ledger,
+            &files.ledger,
         ];
         ledgers.into_iter().flat_map(testkit::Ledger::take).collect()
     }

@@ -2,12 +2,15 @@
 //! below is documented, and nothing is documented that no case shows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use delivery::Attachment;
+use protocol::AttachmentId;
 use protocol::http::{ENDPOINTS, MAX_BODY_BYTES};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, team};
+use crate::stage::{Stage, team, user};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/openapi.yaml");
 
@@ -43,6 +46,8 @@ fn case(
 const MESSAGES: &str = "/v1/messages";
 const ACKS: &str = "/v1/acks";
 const READS: &str = "/v1/reads";
+const ATTACHMENTS: &str = "/v1/attachments";
+const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
 const GROUPS: &str = "/v1/groups";
@@ -60,6 +65,7 @@ fn cases() -> Vec<Case> {
     let padded = json!({"padding": "x".repeat(MAX_BODY_BYTES)});
     let (team, bob) = ("/v1/groups/team", "/v1/groups/team/members/bob");
     let admin = json!({"role": "admin"});
+    let (photo, file) = (json!({"type": "image/png", "bytes": 7}), filled(ATTACHMENT));
     let carol = json!({"users": ["carol"]});
     let (list, phone) = ("/v1/groups/team/members", "/v1/devices/phone");
     let mut cases = vec![
@@ -79,6 +85,14 @@ fn cases() -> Vec<Case> {
         case("POST", READS, READS, json!({"refs": [REF]}), 400, "invalid_request"),
         case("POST", READS, READS, json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
         Case { failing: "delete", ..case("POST", READS, READS, ack, 503, "unavailable") },
+        case("POST", ATTACHMENTS, ATTACHMENTS, photo.clone(), 201, ""),
+        case("POST", ATTACHMENTS, ATTACHMENTS, json!({"type": "text/html", "bytes": 7}), 400, "invalid_request"),
+        case("POST", ATTACHMENTS, ATTACHMENTS, json!({"type": "image/png", "bytes": 1_u64 << 40}), 413, "too_large"),
+        Case { failing: "keep", ..case("POST", ATTACHMENTS, ATTACHMENTS, photo, 503, "unavailable") },
+        case("GET", ATTACHMENT, file, none.clone(), 200, ""),
+        case("GET", ATTACHMENT, "/v1/attachments/x", none.clone(), 400, "invalid_request"),
+        Case { user: "carol", ..case("GET", ATTACHMENT, file, none.clone(), 404, "not_found") },
+        Case { failing: "open_to", ..case("GET", ATTACHMENT, file, none.clone(), 503, "unavailable") },
         case("DELETE", ME, ME, none.clone(), 204, ""),
         Case { failing: "groups_of", ..case("DELETE", ME, ME, none.clone(), 503, "unavailable") },
         case("PUT", DEVICE, phone, none.clone(), 204, ""),
@@ -140,6 +154,7 @@ fn cases() -> Vec<Case> {
 /// A path with names in it.
 fn filled(path: &'static str) -> &'static str {
     match path {
+        ATTACHMENT => "/v1/attachments/00000000000000000000000000000007",
         DEVICE => "/v1/devices/phone",
         GROUP => "/v1/groups/team",
         MEMBERS => "/v1/groups/team/members",
@@ -157,21 +172,35 @@ async fn answer(case: &Case) -> Answered {
         std::iter::once("alice".to_owned()).chain((1..1_024).map(|n| format!("user-{n}"))).collect();
     let full = team(&stage.clock, &names.iter().map(String::as_str).collect::<Vec<_>>());
     groups.insert(delivery::Group { id: crate::stage::id("full"), ..full });
+    let attachments = &stage.function.answers.attachments;
+    attachments.insert(photo(&stage));
     if !case.failing.is_empty() {
-        for ledger in [&inbox.ledger, &groups.ledger, &queue.ledger, &stage.function.directory.ledger] {
+        let ledgers = [&inbox.ledger, &groups.ledger, &queue.ledger, &stage.function.directory.ledger];
+        for ledger in ledgers.into_iter().chain([&attachments.ledger]) {
             ledger.fail_next(case.failing, 1);
         }
     }
-    let before = groups.all();
+    let before = (groups.all(), attachments.all());
     let answer = stage.ask(case.user, case.method, case.target, &case.body).await;
     let shown = format!("{} {} by {}: {answer:?}", case.method, case.target, case.user);
     assert_eq!((answer.status, answer.body["code"].as_str().unwrap_or_default()), (case.status, case.code), "{shown}");
     if answer.status >= 400 {
         assert!(answer.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{shown}");
-        assert_eq!(groups.all(), before, "{shown}");
+        assert_eq!((groups.all(), attachments.all()), before, "{shown}");
     }
     let code = answer.body["code"].as_str().map(str::to_owned);
     (case.path.to_owned(), case.method.to_owned(), answer.status, code)
+}
+
+/// What alice may upload.
+fn photo(stage: &Stage) -> Attachment {
+    Attachment {
+        id: AttachmentId::new(7),
+        uploader: user("alice"),
+        media_type: "image/png".parse().expect("a type"),
+        bytes: 7,
+        expires_at: stage.clock.now().plus(Duration::from_secs(60)),
+    }
 }
 
 /// A mapping's members.

@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use delivery::group::Role;
-use delivery::{Group, Groups, Member};
+use delivery::{AttachmentRules, Group, Groups, Member};
 use http::Http;
 use protocol::{GroupId, GroupName, UserId};
 use route::Answers;
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue};
+use testkit::{
+    Clock, MemoryAttachments, MemoryConnections, MemoryDirectory, MemoryFiles, MemoryGroups, MemoryInbox, MemoryQueue,
+};
 
 /// The function and its clock.
 pub(crate) struct Stage<G = MemoryGroups> {
     pub(crate) clock: Clock,
-    pub(crate) function: Http<MemoryInbox, MemoryDirectory, G, MemoryQueue, MemoryConnections>,
+    pub(crate) function:
+        Http<MemoryInbox, MemoryDirectory, G, MemoryQueue, MemoryAttachments, MemoryConnections, MemoryFiles>,
 }
 
 /// An answer.
@@ -38,9 +41,10 @@ impl<G: Groups> Stage<G> {
     pub(crate) fn on(groups: G) -> Self {
         let clock = Clock::default();
         let (inbox, queue) = (MemoryInbox::default(), MemoryQueue::new(clock.clone()));
-        let answers = Answers { inbox, groups, queue };
+        let answers = Answers { inbox, groups, queue, attachments: MemoryAttachments::default() };
         let (directory, connections) = (MemoryDirectory::default(), MemoryConnections::default());
-        Self { function: Http { answers, directory, connections }, clock }
+        let (files, attachment_rules) = (MemoryFiles::default(), AttachmentRules::default());
+        Self { function: Http { answers, directory, connections, files, attachment_rules }, clock }
     }
 
     /// What `user` is answered. A body that is a string is sent as its text, anything but null as JSON.
