@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, new_id};
 use crate::socket::Socket;
 
 /// A user who asks over HTTP.
-struct Api<'a> {
+pub(crate) struct Api<'a> {
     cloud: &'a Deployment,
     user: &'static str,
 }
@@ -23,7 +23,7 @@ impl Api<'_> {
     }
 
     /// Status and body of the answer; null if it has none.
-    async fn ask(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &Value) -> (u16, Value) {
         let body = (!body.is_null()).then(|| body.to_string());
         let response = self.send(method, path, body).await;
         let status = response.status().as_u16();
@@ -31,19 +31,19 @@ impl Api<'_> {
         (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).expect("JSON") })
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.ask(Method::GET, path, &Value::Null).await
     }
 
     /// A change that must be made. Answers the group as it is then.
-    async fn change(&self, method: Method, path: &str, body: &Value) -> Value {
+    pub(crate) async fn change(&self, method: Method, path: &str, body: &Value) -> Value {
         let (status, group) = self.ask(method, path, body).await;
         assert!((200..=204).contains(&status), "{path}: {status} {group}");
         group
     }
 }
 
-fn api<'a>(cloud: &'a Deployment, user: &'static str) -> Api<'a> {
+pub(crate) fn api<'a>(cloud: &'a Deployment, user: &'static str) -> Api<'a> {
     Api { cloud, user }
 }
 

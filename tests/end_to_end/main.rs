@@ -1,6 +1,7 @@
 //! The whole system over real sockets, against the local cloud. Frames on a socket, refs in an inbox and pushes are all that is looked at.
 
 mod absent;
+mod attachments;
 mod bad_input;
 mod deployment;
 mod http;

@@ -1,5 +1,6 @@
 //! The local cloud from outside, as clients and the command meet it. One binary, since each links the whole system.
 
+mod attachments;
 mod faults;
 mod front_door;
 mod killed;
