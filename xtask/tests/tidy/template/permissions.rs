@@ -81,7 +81,12 @@ fn named(template: &Template, resource: &Value) -> String {
     if let Some(id) = attribute_of(resource, "Arn").or(by_ref) {
         return id.to_owned();
     }
-    let method = resource["Fn::Sub"].as_str().and_then(|arn| arn.strip_prefix(STAGE)?.strip_suffix("/@connections/*"));
+    let sub = resource["Fn::Sub"].as_str();
+    // What is in a bucket.
+    if let Some(id) = sub.and_then(|arn| arn.strip_prefix("${")?.strip_suffix(".Arn}/*")) {
+        return format!("{id}/*");
+    }
+    let method = sub.and_then(|arn| arn.strip_prefix(STAGE)?.strip_suffix("/@connections/*"));
     method.map_or_else(|| resource.to_string(), |method| format!("this API and stage: {method}"))
 }
 

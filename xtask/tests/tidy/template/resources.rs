@@ -3,12 +3,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Template, assert_found_out, inside};
+use super::{Template, assert_found_out, assert_named, inside};
 use crate::assert_none;
 
 #[test]
 fn tables_are_kept_and_cost_nothing_at_rest() {
     assert_none(careless_tables(&Template::read()));
+}
+
+#[test]
+fn buckets_are_kept_closed_and_emptied() {
+    assert_none(careless_buckets(&Template::read()));
 }
 
 #[test]
@@ -40,6 +45,44 @@ fn careless_tables(template: &Template) -> Vec<String> {
         .into_iter()
         .flat_map(|table| demands.iter().filter_map(move |(path, expected)| table.demand(path, expected)))
         .collect()
+}
+
+fn careless_buckets(template: &Template) -> Vec<String> {
+    let demands = [
+        ("DeletionPolicy", json!("Retain")),
+        ("UpdateReplacePolicy", json!("Retain")),
+        ("Properties/PublicAccessBlockConfiguration/BlockPublicAcls", json!(true)),
+        ("Properties/PublicAccessBlockConfiguration/BlockPublicPolicy", json!(true)),
+        ("Properties/PublicAccessBlockConfiguration/IgnorePublicAcls", json!(true)),
+        ("Properties/PublicAccessBlockConfiguration/RestrictPublicBuckets", json!(true)),
+        ("Properties/LifecycleConfiguration/Rules/0/Status", json!("Enabled")),
+        // What `http` is told as well: nobody may have a file for longer than it is kept.
+        ("Properties/LifecycleConfiguration/Rules/0/ExpirationInDays", json!({"Ref": "AttachmentDays"})),
+        ("Properties/LifecycleConfiguration/Rules/1/AbortIncompleteMultipartUpload/DaysAfterInitiation", json!(1)),
+    ];
+    let buckets = template.of_type("AWS::S3::Bucket");
+    let careless = buckets
+        .iter()
+        .flat_map(|bucket| demands.iter().filter_map(|(path, expected)| bucket.demand(path, expected)))
+        .collect::<Vec<_>>();
+    let in_the_clear = buckets.iter().filter(|bucket| !is_denied_in_the_clear(template, bucket.id));
+    let open = in_the_clear.map(|bucket| format!("{}: deny in its policy what comes without TLS", bucket.id));
+    careless.into_iter().chain(open).collect()
+}
+
+fn is_denied_in_the_clear(template: &Template, bucket: &str) -> bool {
+    let policies = template.of_type("AWS::S3::BucketPolicy").into_iter();
+    let mut own = policies.filter(|policy| policy.property("Bucket")["Ref"] == bucket);
+    let denied = json!({"Bool": {"aws:SecureTransport": "false"}});
+    own.any(|policy| {
+        let statements = policy.property("PolicyDocument/Statement").as_array().map_or(&[][..], Vec::as_slice);
+        statements.iter().any(|statement| {
+            statement["Effect"] == "Deny"
+                && statement["Principal"] == "*"
+                && statement["Action"] == "s3:*"
+                && statement["Condition"] == denied
+        })
+    })
 }
 
 fn endless_logs(template: &Template) -> Vec<String> {
@@ -84,6 +127,22 @@ fn a_careless_table_is_found_out() {
             ("Resources/Directory/Properties/SSESpecification", Value::Null),
         ],
     );
+}
+
+#[test]
+fn a_careless_bucket_is_found_out() {
+    let bucket = "Resources/Attachments/Properties";
+    assert_found_out(
+        careless_buckets,
+        &[
+            ("Resources/Attachments/DeletionPolicy", Value::Null),
+            (&format!("{bucket}/PublicAccessBlockConfiguration/BlockPublicPolicy"), json!(false)),
+            (&format!("{bucket}/LifecycleConfiguration"), Value::Null),
+            (&format!("{bucket}/LifecycleConfiguration/Rules/0/ExpirationInDays"), json!(30)),
+        ],
+    );
+    let policy = "Resources/AttachmentsPolicy/Properties/PolicyDocument/Statement/0/Condition";
+    assert_named(careless_buckets, policy, &Value::Null, "Attachments");
 }
 
 #[test]
