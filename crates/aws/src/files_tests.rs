@@ -57,6 +57,10 @@ async fn an_upload_is_signed_with_its_size_and_its_type() {
     assert!(target.url.contains(names) && target.url.contains("&X-Amz-Expires=900&"), "{}", target.url);
     assert_eq!(target.expires_at, THEN.plus(Duration::from_secs(900)));
 
+    // As botocore's S3SigV4QueryAuth signs the same request.
+    let signature = "&X-Amz-Signature=f1e5a5b84ef28e940a01b46561068c89e5bbd8085f59bb3c816bf7b5601c4786";
+    assert!(target.url.ends_with(signature), "{}", target.url);
+
     let larger = files.upload(&Attachment { bytes: 12_346, ..attachment() }, THEN).await.expect("an upload");
     let other = Attachment { media_type: "image/png".parse().expect("a type"), ..attachment() };
     let other = files.upload(&other, THEN).await.expect("an upload");
@@ -73,6 +77,9 @@ async fn a_download_is_saved_and_never_shown() {
     assert!(signed.url.starts_with(start), "{}", signed.url);
     assert!(signed.url.contains("&X-Amz-Security-Token=to%2Fken%2B%3D"), "{}", signed.url);
     assert!(signed.url.contains("&X-Amz-Expires=600&") && !signed.url.contains("secret"), "{}", signed.url);
+    // By botocore as well.
+    let signature = "&X-Amz-Signature=fd36e10fa6c2d91c72ca3d775549ec486dbd0e9246cb78fecdd5a9122ca2dd38";
+    assert!(signed.url.contains(signature), "{}", signed.url);
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ pub(crate) async fn upload(
     let now = http.gateway.clock.now();
     let permit = match judge(&http, &method, &id, &query, now) {
         Ok(permit) => permit,
-        Err(refused) => return refused,
+        Err((status, why)) => return answer(status, why),
     };
     for (name, signed) in upload_headers(&permit.media_type, permit.bytes) {
         if headers.get(name).is_none_or(|sent| sent.as_bytes() != signed.as_bytes()) {
@@ -75,7 +75,7 @@ pub(crate) async fn download(
 ) -> Response {
     let permit = match judge(&http, &method, &id, &query, http.gateway.clock.now()) {
         Ok(permit) => permit,
-        Err(refused) => return refused,
+        Err((status, why)) => return answer(status, why),
     };
     match http.files.store.get(permit.id).await {
         Ok(Some(body)) => {
@@ -94,11 +94,11 @@ fn judge(
     id: &str,
     query: &HashMap<String, String>,
     now: Timestamp,
-) -> Result<Permit, Response> {
+) -> Result<Permit, (StatusCode, &'static str)> {
     if !http.gateway.functions.lifecycle.is_serving() {
-        return Err(answer(StatusCode::SERVICE_UNAVAILABLE, "the local cloud is ending"));
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "the local cloud is ending"));
     }
-    http.files.judge(method.as_str(), id, query, now).map_err(|refused| answer(StatusCode::FORBIDDEN, refused))
+    http.files.judge(method.as_str(), id, query, now).map_err(|why| (StatusCode::FORBIDDEN, why))
 }
 
 fn answer(status: StatusCode, text: &str) -> Response {
