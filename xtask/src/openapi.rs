@@ -17,8 +17,10 @@ use crate::tools::{self, Tool};
 const EXAMPLES: &str = "30";
 const SEED: &str = "1";
 
-/// Where it finds its token: a command is printed, and a token is none of anybody's business.
-const SETTINGS: &str = "headers = { Authorization = \"Bearer ${VARTALAP_TOKEN}\" }\n";
+/// Where it finds its token: a command is printed, and a token is none of anybody's business. And how what is not as described may be
+/// refused: of its own accord it does not take 413 for a refusal.
+const SETTINGS: &str = "headers = { Authorization = \"Bearer ${VARTALAP_TOKEN}\" }\n\n\
+    [checks.negative_data_rejection]\nexpected-statuses = [400, 401, 403, 404, 405, 409, 413]\n";
 
 /// Runs it.
 ///

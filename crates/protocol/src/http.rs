@@ -256,7 +256,7 @@ impl HttpRequest<'_> {
         let media_type = fields.typed("type").ok().flatten();
         let media_type =
             media_type.ok_or_else(|| invalid("`type` is `type/subtype` without parameters, such as image/jpeg"))?;
-        let bytes = fields.typed("bytes").ok().flatten().filter(|bytes| *bytes > 0);
+        let bytes = fields.typed("bytes").ok().flatten().and_then(|bytes| whole(&bytes)).filter(|bytes| *bytes > 0);
         let bytes = bytes.ok_or_else(|| invalid("`bytes` is the size of the file, a whole number from 1"))?;
         Ok(Call::CreateAttachment { media_type, bytes })
     }
@@ -344,6 +344,11 @@ fn limit(query: &HashMap<Cow<'_, str>, Cow<'_, str>>, most: usize) -> Result<usi
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     let limit = is_number.then(|| text.parse().ok()).flatten();
     limit.filter(|limit| (1..=most).contains(limit)).ok_or_else(|| BadRequest::new(Code::InvalidRequest, LIMIT_SAYS))
+}
+
+/// A whole number, however it is written: in JSON `7.0` is `7`.
+fn whole(number: &serde_json::Number) -> Option<u64> {
+    number.as_u64().or_else(|| number.as_f64()?.to_string().parse().ok())
 }
 
 fn name(fields: &Fields<'_>) -> Result<GroupName, BadRequest> {

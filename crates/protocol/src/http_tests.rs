@@ -120,7 +120,10 @@ fn an_ack_names_its_device_and_its_refs() {
 #[test]
 fn an_attachment_has_a_type_and_a_size() {
     let made = Call::CreateAttachment { media_type: "image/jpeg".parse().expect("a type"), bytes: 7 };
-    assert_eq!(parse("POST", "/v1/attachments", r#"{"type":"Image/JPEG","bytes":7,"name":"x"}"#), Ok(made));
+    for bytes in ["7", "7.0", "0.7e1"] {
+        let body = format!(r#"{{"type":"Image/JPEG","bytes":{bytes},"name":"x"}}"#);
+        assert_eq!(parse("POST", "/v1/attachments", &body), Ok(made.clone()), "{body}");
+    }
     for bad in [
         "",
         "[]",
@@ -133,6 +136,8 @@ fn an_attachment_has_a_type_and_a_size() {
         r#"{"type":"image/jpeg","bytes":0}"#,
         r#"{"type":"image/jpeg","bytes":-1}"#,
         r#"{"type":"image/jpeg","bytes":1.5}"#,
+        r#"{"type":"image/jpeg","bytes":1e300}"#,
+        r#"{"type":"image/jpeg","bytes":null}"#,
         r#"{"type":"image/jpeg","bytes":"7"}"#,
         r#"{"type":"image/jpeg","bytes":18446744073709551616}"#,
         r#"{"type":"image/jpeg","bytes":7,"bytes":8}"#,

@@ -41,6 +41,12 @@ impl MemoryAttachments {
         lock(&self.state).kept.insert(attachment.id, attachment);
     }
 
+    /// Whether `user` may have an attachment, or there is none.
+    pub fn is_open(&self, id: AttachmentId, user: &UserId) -> bool {
+        let state = lock(&self.state);
+        state.kept.get(&id).is_none_or(|attachment| state.is_open(attachment, user))
+    }
+
     /// The next batch leaves the grants of this one unprocessed.
     pub fn leave_unprocessed(&self, id: AttachmentId) {
         lock(&self.state).unprocessed.insert(id);

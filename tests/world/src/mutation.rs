@@ -64,6 +64,8 @@ pub enum Mutation {
     ExceptIsIgnored,
     /// A message to a group goes to all members but one.
     FanoutForgetsLast,
+    /// A grant that failed is taken for made.
+    FailedGrantIsDone,
     /// A message also goes to whoever wrote it.
     WrongRecipient,
 }
