@@ -7,6 +7,7 @@ mod deployment;
 mod http;
 mod limits;
 mod online;
+mod personal;
 mod receipts;
 mod socket;
 mod tokens;

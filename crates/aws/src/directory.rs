@@ -38,8 +38,8 @@ impl DynamoDirectory {
         self.meter.count("dynamodb", operation, unit, capacity(consumed.map_or(&[], std::slice::from_ref)));
     }
 
-    async fn see(&self, address: &Address, now: Timestamp, only_known: bool) -> Result<(), Failure> {
-        let update = keys::seen_update(now, now.plus(DEVICE_LIFETIME), only_known);
+    /// Makes an update that notes that a device was seen, unless its condition does not hold.
+    async fn see(&self, operation: &'static str, address: &Address, update: keys::Update) -> Result<(), Failure> {
         let call = self.update(device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
         match call.send().await {
             Ok(output) => {
@@ -47,7 +47,7 @@ impl DynamoDirectory {
                 Ok(())
             }
             Err(error) if is_condition_failure(&error) => Ok(()),
-            Err(error) => Err(failure("note that a device was seen", &error)),
+            Err(error) => Err(failure(operation, &error)),
         }
     }
 
@@ -99,12 +99,17 @@ impl Directory for DynamoDirectory {
         }
     }
 
-    async fn enrol(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
-        self.see(address, now, false).await
+    async fn left(&self, address: &Address, connection: &ConnectionId, now: Timestamp) -> Result<(), Failure> {
+        let update = keys::left_update(connection, now, now.plus(DEVICE_LIFETIME));
+        self.see("unregister a connection", address, update).await
+    }
+
+    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
+        self.see("make a device known", address, keys::enrol_update(presence, now, now.plus(DEVICE_LIFETIME))).await
     }
 
     async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
-        self.see(address, now, true).await
+        self.see("note that a device was seen", address, keys::seen_update(now, now.plus(DEVICE_LIFETIME))).await
     }
 
     async fn forget(&self, address: &Address) -> Result<(), Failure> {

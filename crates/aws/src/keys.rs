@@ -5,7 +5,7 @@
 //!
 //! | table | pk | sk | attributes |
 //! |---|---|---|---|
-//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
+//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `p` the opt-in to presence, `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
 //! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
 //! | directory | `U#user` | `G#group` | nothing: the user is in the group |
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
@@ -59,6 +59,7 @@ const CONNECTION: &str = "c";
 const CONNECTED_AT: &str = "ca";
 const CONNECTION_END: &str = "cx";
 const LAST_SEEN: &str = "ls";
+const PRESENCE: &str = "p";
 /// How expressions name [`TTL`], which is a reserved word.
 pub(crate) const TTL_NAME: &str = "#ttl";
 const LAST_WAKE: &str = "lw";
@@ -216,7 +217,12 @@ pub fn identity(item: &Item) -> Option<(&str, &str)> {
 pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
     let id = text_of(item, SK)?.strip_prefix(DEVICE_PREFIX).ok_or(UnreadableItem(SK))?;
     let id: DeviceId = id.parse().map_err(|_| UnreadableItem(SK))?;
-    Ok(Device { id, connection: connection(item)?.filter(|connection| connection.ends_at() > now) })
+    Ok(Device {
+        id,
+        connection: connection(item)?.filter(|connection| connection.ends_at() > now),
+        last_seen: Timestamp::from_millis(number_of(item, LAST_SEEN)?),
+        shows_presence: matches!(item.get(PRESENCE), Some(AttributeValue::Bool(true))),
+    })
 }
 
 /// Reads the connection of an item of the directory, if it has one.
@@ -280,13 +286,39 @@ pub fn register_update(connection: &Connection, now: Timestamp, ttl: Timestamp) 
     }
 }
 
-/// Notes that a device was seen, and so when it will be forgotten: that of a known device, or of any.
-pub fn seen_update(now: Timestamp, ttl: Timestamp, only_known: bool) -> Update {
+fn seen(now: Timestamp, ttl: Timestamp) -> Update {
     Update {
         update: format!("SET {LAST_SEEN} = :now, {TTL_NAME} = :ttl"),
-        condition: if only_known { format!("attribute_exists({PK})") } else { String::new() },
+        condition: String::new(),
         values: Item::from([(":now".to_owned(), number(now.as_millis())), (":ttl".to_owned(), number(ttl.as_secs()))]),
     }
+}
+
+/// Notes that a known device was seen, and so when it will be forgotten.
+pub fn seen_update(now: Timestamp, ttl: Timestamp) -> Update {
+    Update { condition: format!("attribute_exists({PK})"), ..seen(now, ttl) }
+}
+
+/// The same of any device, known or not, and whether it shows its presence from now on, if that is said.
+pub fn enrol_update(presence: Option<bool>, now: Timestamp, ttl: Timestamp) -> Update {
+    let mut update = seen(now, ttl);
+    match presence {
+        Some(true) => {
+            update.update.push_str(&format!(", {PRESENCE} = :true"));
+            update.values.insert(":true".to_owned(), AttributeValue::Bool(true));
+        }
+        Some(false) => update.update.push_str(&format!(" REMOVE {PRESENCE}")),
+        None => {}
+    }
+    update
+}
+
+/// Forgets a connection if it is still the registered one, and notes that its device was seen.
+pub fn left_update(connection: &ConnectionId, now: Timestamp, ttl: Timestamp) -> Update {
+    let Update { update: forgets, condition, mut values } = unregister_update(connection);
+    let seen = seen(now, ttl);
+    values.extend(seen.values);
+    Update { update: format!("{} {forgets}", seen.update), condition, values }
 }
 
 /// Forgets a connection if it is still the registered one.

@@ -164,11 +164,53 @@ fn a_device_is_registered_and_unregistered_conditionally() {
     "#]]
     .assert_eq(&update_shown(&unregister_update(&connection.id)));
     expect![[r#"
+        SET ls = :now, #ttl = :ttl REMOVE c, ca, cx
+        c = :c
+        :c = S("c1")
+        :now = N("1755500000456")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&left_update(&connection.id, now, Timestamp::from_secs(77))));
+    expect![[r#"
         SET u = :true
         attribute_exists(pk)
         :true = Bool(true)
     "#]]
     .assert_eq(&update_shown(&undelivered_update()));
+}
+
+#[test]
+fn a_device_opts_in_and_out_of_presence() {
+    let update = |presence| enrol_update(presence, Timestamp::from_millis(5), Timestamp::from_secs(77));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl, p = :true
+
+        :now = N("5")
+        :true = Bool(true)
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&update(Some(true))));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl REMOVE p
+
+        :now = N("5")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&update(Some(false))));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl
+
+        :now = N("5")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&update(None)));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl
+        attribute_exists(pk)
+        :now = N("5")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&seen_update(Timestamp::from_millis(5), Timestamp::from_secs(77))));
 }
 
 proptest! {

@@ -227,4 +227,8 @@ pub struct Device {
     pub id: DeviceId,
     /// Its connection, if one is registered and has not reached its end.
     pub connection: Option<Connection>,
+    /// When it last opened or closed a connection, was made known, or read its inbox over HTTP from the start.
+    pub last_seen: Timestamp,
+    /// Whether others may be told of its connection and of when it was last seen.
+    pub shows_presence: bool,
 }

@@ -11,6 +11,7 @@
 //! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
 //! | [`drain`] | how a backlog is cut into pages |
 //! | [`group`] | who may change a group, and what a change comes to |
+//! | [`presence`](mod@presence) | what others are told of whether a user is there |
 //! | [`receipt`] | who is told that something was acked or read |
 //! | [`wake`] | whether an absent device is woken now, later, or by another record |
 //! | [`schedule`] | the waits between attempts and after failures |
@@ -26,6 +27,7 @@ pub mod envelope;
 pub mod group;
 pub mod job;
 pub mod ports;
+pub mod presence;
 pub mod receipt;
 pub mod schedule;
 pub mod wake;
@@ -40,6 +42,7 @@ pub use ports::{
     Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page,
     PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
 };
+pub use presence::{Presence, presence};
 pub use receipt::Told;
 pub use schedule::{Invocation, Waits};
 pub use wake::{Due, WakeState, WakeStep};

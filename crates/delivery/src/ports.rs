@@ -138,8 +138,23 @@ pub trait Directory: Send + Sync {
         connection: &ConnectionId,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Makes a device known that has no connection, or notes that it was seen.
-    fn enrol(&self, address: &Address, now: Timestamp) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Forgets a connection that its device has just left, and notes that the device was seen, if it is still the registered one;
+    /// otherwise nothing happens.
+    fn left(
+        &self,
+        address: &Address,
+        connection: &ConnectionId,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Makes a device known that has no connection, or notes that it was seen. `presence` is whether it shows its presence from now on;
+    /// `None` leaves that as it is, which for a new device is no.
+    fn enrol(
+        &self,
+        address: &Address,
+        presence: Option<bool>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Notes that a device was seen. One that is not known stays unknown.
     fn seen(&self, address: &Address, now: Timestamp) -> impl Future<Output = Result<(), Failure>> + Send;

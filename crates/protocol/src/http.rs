@@ -48,13 +48,14 @@ const ATTACHMENTS: &str = "/v1/attachments";
 const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
+const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
 const MEMBERS: &str = "/v1/groups/{group}/members";
 const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 
 /// Everything that can be asked for.
-pub const ENDPOINTS: [Endpoint; 11] = [
+pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
     Endpoint { path: READS, methods: &["POST"] },
@@ -62,6 +63,7 @@ pub const ENDPOINTS: [Endpoint; 11] = [
     Endpoint { path: ATTACHMENT, methods: &["GET"] },
     Endpoint { path: ME, methods: &["DELETE"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
+    Endpoint { path: PRESENCE, methods: &["GET"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
     Endpoint { path: GROUP, methods: &["GET", "PUT", "PATCH"] },
     Endpoint { path: MEMBERS, methods: &["POST"] },
@@ -107,11 +109,18 @@ pub enum Call {
     EnrolDevice {
         /// Which.
         device: DeviceId,
+        /// Whether it shows its presence from now on; as before when absent.
+        presence: Option<bool>,
     },
     /// A device to be forgotten with what is pending for it.
     ForgetDevice {
         /// Which.
         device: DeviceId,
+    },
+    /// Whether a user is there, and when he last was.
+    ShowPresence {
+        /// Whose.
+        user: UserId,
     },
     /// A page of one's groups.
     ListGroups {
@@ -205,6 +214,7 @@ impl HttpRequest<'_> {
             (ME, "DELETE") => Ok(Call::Erase),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
+            (PRESENCE, "GET") => Ok(Call::ShowPresence { user: named(names.first().copied())? }),
             (GROUPS, "GET") => self.list_groups(),
             (GROUP, "GET") => Ok(Call::ShowGroup { group: group()? }),
             (GROUP, "PUT") => self.create_group(group()?),
@@ -261,12 +271,13 @@ impl HttpRequest<'_> {
         Ok(Call::CreateAttachment { media_type, bytes })
     }
 
-    /// What is to be said of a device is up to newer clients; nothing has to be.
+    /// Nothing has to be said of a device. What else there is to say is up to newer clients.
     fn enrol_device(&self, device: DeviceId) -> Result<Call, BadRequest> {
-        if !self.body.is_empty() {
-            self.fields()?;
-        }
-        Ok(Call::EnrolDevice { device })
+        let presence = if self.body.is_empty() { Ok(None) } else { self.fields()?.typed("presence") };
+        let presence = presence.map_err(|_| {
+            BadRequest::new(Code::InvalidRequest, "`presence` is true or false; leave it out to change nothing")
+        });
+        Ok(Call::EnrolDevice { device, presence: presence? })
     }
 
     fn list_groups(&self) -> Result<Call, BadRequest> {

@@ -100,6 +100,39 @@ fn a_sync_names_its_device_and_its_page() {
 }
 
 #[test]
+fn a_device_may_say_whether_it_shows_its_presence() {
+    for (body, presence) in [
+        ("", None),
+        ("{}", None),
+        (r#"{"later":1}"#, None),
+        (r#"{"presence":true,"later":1}"#, Some(true)),
+        (r#"{"presence":false}"#, Some(false)),
+    ] {
+        let device = "phone".parse().expect("a device");
+        assert_eq!(parse("PUT", "/v1/devices/phone", body), Ok(Call::EnrolDevice { device, presence }), "{body}");
+    }
+    for bad in [
+        "true",
+        r#"{"presence":1}"#,
+        r#"{"presence":"true"}"#,
+        r#"{"presence":null}"#,
+        r#"{"presence":{"presence":true}}"#,
+        r#"{"presence":true,"presence":false}"#,
+    ] {
+        assert_eq!(code("PUT", "/v1/devices/phone", bad), Some(Code::InvalidRequest), "{bad}");
+    }
+}
+
+#[test]
+fn presence_is_asked_of_one_user() {
+    let shown = parse("GET", "/v1/users/auth0%7Ca+b/presence", "");
+    assert_eq!(shown, Ok(Call::ShowPresence { user: user("auth0|a+b") }));
+    for bad in ["/v1/users/a%20b/presence", "/v1/users//presence", "/v1/users/a%2Fb/presence"] {
+        assert_eq!(code("GET", bad, ""), Some(Code::InvalidRequest), "{bad}");
+    }
+}
+
+#[test]
 fn an_ack_names_its_device_and_its_refs() {
     let body = format!(r#"{{"device":"phone","refs":["{REF}","garbage","{REF}"]}}"#);
     for (path, expected) in [("/v1/acks", ReceiptEvent::Delivered), ("/v1/reads", ReceiptEvent::Read)] {

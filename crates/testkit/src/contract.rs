@@ -9,8 +9,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use delivery::{
-    Address, Await, Connection, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue, Receipt,
-    Registration, Row, Scheduled, Told, WakeState,
+    Address, Await, Connection, Device, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue,
+    Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
 use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 
@@ -200,6 +200,8 @@ pub async fn directory(directory: impl Directory) {
     only_the_registered_connection_is_unregistered(&directory).await;
     connections_end(&directory).await;
     devices_are_known_without_a_connection(&directory).await;
+    it_is_noted_when_devices_were_seen(&directory).await;
+    who_shows_presence_has_said_so(&directory).await;
     wake_states_are_replaced_only_if_unchanged(&directory).await;
 }
 
@@ -265,18 +267,74 @@ async fn devices_are_known_without_a_connection(directory: &impl Directory) {
     let (phone, tablet) = (address("eli", "phone"), address("eli", "tablet"));
     directory.seen(&phone, NOW).await.expect("nothing happens");
     assert_eq!(connections_of(directory, "eli", NOW).await, [], "who is seen is not made known by it");
-    directory.enrol(&phone, NOW).await.expect("enrolled");
+    directory.enrol(&phone, None, NOW).await.expect("enrolled");
     assert_eq!(connections_of(directory, "eli", NOW).await, [("phone".to_owned(), None)]);
     directory.register(&phone, &connection("c1", 0), NOW).await.expect("an outcome");
-    directory.enrol(&phone, NOW).await.expect("enrolled again");
+    directory.enrol(&phone, None, NOW).await.expect("enrolled again");
     directory.seen(&phone, NOW).await.expect("seen");
-    directory.enrol(&tablet, NOW).await.expect("enrolled");
+    directory.enrol(&tablet, None, NOW).await.expect("enrolled");
     let both = [("phone".to_owned(), Some(connection("c1", 0))), ("tablet".to_owned(), None)];
     assert_eq!(connections_of(directory, "eli", NOW).await, both, "a connection stays what it is");
     directory.forget(&phone).await.expect("forgotten");
     directory.forget(&phone).await.expect("twice is the same as once");
     assert_eq!(connections_of(directory, "eli", NOW).await, [("tablet".to_owned(), None)]);
     assert_eq!(directory.wake_state(&user("eli"), &holder("phone")).await.expect("a state"), None);
+}
+
+fn at(after_secs: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(after_secs))
+}
+
+/// What is known of a user's only device.
+async fn only_device(directory: &impl Directory, name: &str, now: Timestamp) -> Device {
+    let mut devices = directory.devices(&user(name), now).await.expect("devices");
+    assert_eq!(devices.len(), 1, "{devices:?}");
+    devices.remove(0)
+}
+
+async fn it_is_noted_when_devices_were_seen(directory: &impl Directory) {
+    let phone = address("gil", "phone");
+    let seen = async || only_device(directory, "gil", NOW).await.last_seen;
+    directory.enrol(&phone, None, at(1)).await.expect("enrolled");
+    assert_eq!(seen().await, at(1));
+    directory.seen(&phone, at(2)).await.expect("seen");
+    assert_eq!(seen().await, at(2));
+    directory.register(&phone, &connection("c2", 2), at(3)).await.expect("an outcome");
+    assert_eq!(seen().await, at(3));
+    directory.register(&phone, &connection("c1", 1), at(4)).await.expect("an outcome");
+    directory.left(&phone, &"c1".into(), at(4)).await.expect("nothing happens");
+    assert_eq!(only_device(directory, "gil", NOW).await.connection, Some(connection("c2", 2)));
+    assert_eq!(seen().await, at(3), "what was displaced says nothing");
+    directory.left(&phone, &"c2".into(), at(5)).await.expect("left");
+    directory.left(&phone, &"c2".into(), at(6)).await.expect("twice is the same as once");
+    assert_eq!(only_device(directory, "gil", NOW).await.connection, None);
+    assert_eq!(seen().await, at(5));
+    directory.register(&phone, &connection("c7", 7), at(7)).await.expect("an outcome");
+    directory.unregister(&phone, &"c7".into()).await.expect("unregistered");
+    assert_eq!(seen().await, at(7), "who was found gone was not seen");
+    directory.left(&address("gil", "ghost"), &"c7".into(), at(8)).await.expect("nothing happens");
+    assert_eq!(only_device(directory, "gil", NOW).await.id, device("phone"), "leaving creates no device");
+}
+
+async fn who_shows_presence_has_said_so(directory: &impl Directory) {
+    let phone = address("hal", "phone");
+    let shows = async || only_device(directory, "hal", NOW).await.shows_presence;
+    directory.enrol(&phone, None, NOW).await.expect("enrolled");
+    assert!(!shows().await);
+    for said in [true, false] {
+        directory.enrol(&phone, Some(said), NOW).await.expect("enrolled");
+        directory.enrol(&phone, Some(said), NOW).await.expect("twice is the same as once");
+        assert_eq!(shows().await, said);
+        directory.enrol(&phone, None, NOW).await.expect("enrolled");
+        directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
+        directory.left(&phone, &"c1".into(), NOW).await.expect("left");
+        directory.seen(&phone, NOW).await.expect("seen");
+        assert_eq!(shows().await, said, "nothing else changes it");
+    }
+    directory.enrol(&phone, Some(true), NOW).await.expect("enrolled");
+    directory.forget(&phone).await.expect("forgotten");
+    directory.register(&phone, &connection("c2", 2), NOW).await.expect("an outcome");
+    assert!(!shows().await, "a device that was forgotten is a new one");
 }
 
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {

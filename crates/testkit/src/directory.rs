@@ -9,9 +9,17 @@ use protocol::{DeviceId, Timestamp, UserId};
 use crate::ledger::Ledger;
 use crate::lock;
 
+/// What is known of a device beside its name and its wakes.
+#[derive(Debug, Default)]
+struct Known {
+    connection: Option<Connection>,
+    last_seen: Timestamp,
+    shows_presence: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    devices: BTreeMap<UserId, BTreeMap<DeviceId, Option<Connection>>>,
+    devices: BTreeMap<UserId, BTreeMap<DeviceId, Known>>,
     wakes: BTreeMap<(UserId, Holder), WakeState>,
 }
 
@@ -19,14 +27,38 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     state: Arc<Mutex<State>>,
-    /// Calls: `register`, `unregister`, `devices`, `wake_state`, `replace_wake_state`.
+    /// Calls: `register`, `unregister`, `left`, `enrol`, `seen`, `forget`, `devices`, `wake_state`, `replace_wake_state`.
     pub ledger: Ledger,
 }
 
 impl MemoryDirectory {
     /// The connection that is registered for a device.
     pub fn connection(&self, address: &Address) -> Option<Connection> {
-        lock(&self.state).devices.get(&address.user)?.get(&address.device)?.clone()
+        lock(&self.state).devices.get(&address.user)?.get(&address.device)?.connection.clone()
+    }
+
+    /// The devices of a user, without a call.
+    pub fn devices_of(&self, user: &UserId, now: Timestamp) -> Vec<Device> {
+        let state = lock(&self.state);
+        let device = |(id, known): (&DeviceId, &Known)| Device {
+            id: id.clone(),
+            connection: known.connection.clone().filter(|connection| connection.ends_at() > now),
+            last_seen: known.last_seen,
+            shows_presence: known.shows_presence,
+        };
+        state.devices.get(user).into_iter().flatten().map(device).collect()
+    }
+
+    /// Forgets the connection if it is the registered one, and notes when its device was seen, if it was.
+    fn disconnect(&self, address: &Address, connection: &ConnectionId, seen_at: Option<Timestamp>) {
+        let mut state = lock(&self.state);
+        let known = state.devices.get_mut(&address.user).and_then(|devices| devices.get_mut(&address.device));
+        if let Some(known) = known
+            && known.connection.as_ref().is_some_and(|registered| registered.id == *connection)
+        {
+            known.connection = None;
+            known.last_seen = seen_at.unwrap_or(known.last_seen);
+        }
     }
 
     fn knows(state: &State, user: &UserId, holder: &Holder) -> bool {
@@ -46,35 +78,45 @@ impl Directory for MemoryDirectory {
     ) -> Result<Registration, Failure> {
         self.ledger.enter("register")?;
         let mut state = lock(&self.state);
-        let slot = state.devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
-        let before = slot.clone().filter(|before| before.ends_at() > now && before.id != connection.id);
+        let known = state.devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
+        let before = known.connection.clone().filter(|before| before.ends_at() > now && before.id != connection.id);
         if before.as_ref().is_some_and(|before| before.connected_at >= connection.connected_at) {
             return Ok(Registration::Superseded);
         }
-        *slot = Some(connection.clone());
+        known.connection = Some(connection.clone());
+        known.last_seen = now;
         Ok(Registration::Registered { displaced: before })
     }
 
     async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
         self.ledger.enter("unregister")?;
+        self.disconnect(address, connection, None);
+        Ok(())
+    }
+
+    async fn left(&self, address: &Address, connection: &ConnectionId, now: Timestamp) -> Result<(), Failure> {
+        self.ledger.enter("left")?;
+        self.disconnect(address, connection, Some(now));
+        Ok(())
+    }
+
+    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
+        self.ledger.enter("enrol")?;
         let mut state = lock(&self.state);
-        let slot = state.devices.get_mut(&address.user).and_then(|devices| devices.get_mut(&address.device));
-        if let Some(slot) = slot
-            && slot.as_ref().is_some_and(|registered| registered.id == *connection)
-        {
-            *slot = None;
+        let known = state.devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
+        known.last_seen = now;
+        known.shows_presence = presence.unwrap_or(known.shows_presence);
+        Ok(())
+    }
+
+    async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+        self.ledger.enter("seen")?;
+        let mut state = lock(&self.state);
+        let known = state.devices.get_mut(&address.user).and_then(|devices| devices.get_mut(&address.device));
+        if let Some(known) = known {
+            known.last_seen = now;
         }
         Ok(())
-    }
-
-    async fn enrol(&self, address: &Address, _now: Timestamp) -> Result<(), Failure> {
-        self.ledger.enter("enrol")?;
-        lock(&self.state).devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
-        Ok(())
-    }
-
-    async fn seen(&self, _address: &Address, _now: Timestamp) -> Result<(), Failure> {
-        self.ledger.enter("seen")
     }
 
     async fn forget(&self, address: &Address) -> Result<(), Failure> {
@@ -89,13 +131,7 @@ impl Directory for MemoryDirectory {
 
     async fn devices(&self, user: &UserId, now: Timestamp) -> Result<Vec<Device>, Failure> {
         self.ledger.enter("devices")?;
-        let state = lock(&self.state);
-        let devices = state.devices.get(user).into_iter().flatten();
-        let device = |(id, connection): (&DeviceId, &Option<Connection>)| Device {
-            id: id.clone(),
-            connection: connection.clone().filter(|connection| connection.ends_at() > now),
-        };
-        Ok(devices.map(device).collect())
+        Ok(self.devices_of(user, now))
     }
 
     async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {

@@ -44,7 +44,7 @@ impl<D: Directory, Q: Queue, C: Connections> Connect<D, Q, C> {
         let inbound = inbound(event)?;
         match inbound.route_key.as_str() {
             "$connect" => self.connect(inbound, invocation).await,
-            "$disconnect" => self.disconnect(inbound).await,
+            "$disconnect" => self.disconnect(inbound, invocation).await,
             other => Err(HandlerError::WrongShape(format!("the route `{other}`"))),
         }
     }
@@ -113,9 +113,9 @@ impl<D: Directory, Q: Queue, C: Connections> Connect<D, Q, C> {
         }
     }
 
-    async fn disconnect(&self, inbound: Inbound) -> Result<Value, HandlerError> {
+    async fn disconnect(&self, inbound: Inbound, invocation: Invocation) -> Result<Value, HandlerError> {
         if let Some(address) = inbound.address {
-            self.directory.unregister(&address, &inbound.connection.id).await?;
+            self.directory.left(&address, &inbound.connection.id, invocation.now).await?;
         }
         Ok(response(200, None))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::{Authorizer, Connect, TokenRules};
-use delivery::{Address, Connection, Job};
+use delivery::{Address, Connection, Directory, Job};
 use lambda::HandlerError;
 use protocol::{Code, ServerFrame};
 use serde_json::{Value, json};
@@ -80,6 +80,26 @@ async fn a_connection_without_a_drain_does_not_open() {
     stage.function.queue.ledger.fail_next("send", 1);
     let refused = stage.event("$connect", &stage.connection("c1")).await;
     assert!(matches!(refused, Err(HandlerError::Unavailable(_))), "{refused:?}");
+    assert_eq!(stage.function.directory.connection(&phone()), None);
+}
+
+#[tokio::test]
+async fn who_leaves_was_seen_until_then() {
+    let stage = Stage::new();
+    let (first, second) = (stage.connection("c1"), stage.connection("c2"));
+    let last_seen = async || {
+        let devices = stage.function.directory.devices(&phone().user, stage.clock.now()).await.expect("devices");
+        devices[0].last_seen
+    };
+    assert_eq!(stage.event("$connect", &first).await.expect("a status"), 200);
+    let opened_at = last_seen().await;
+    stage.clock.advance(Duration::from_secs(60));
+    assert_eq!(stage.event("$disconnect", &second).await.expect("a status"), 200);
+    assert_eq!(last_seen().await, opened_at, "another connection than the registered one says nothing");
+    stage.function.directory.ledger.take();
+    assert_eq!(stage.event("$disconnect", &first).await.expect("a status"), 200);
+    assert_eq!(last_seen().await, opened_at.plus(Duration::from_secs(60)));
+    assert_eq!(stage.function.directory.ledger.calls("left"), 1);
     assert_eq!(stage.function.directory.connection(&phone()), None);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use delivery::{Attachment, Failure, Group, GroupPage, SignedUrl, Upload};
+use delivery::{Attachment, Failure, Group, GroupPage, Presence, SignedUrl, Upload};
 use lambda::http::Response;
 use protocol::{AttachmentId, BadRequest, Code, GroupId, GroupName, MediaType, ServerFrame, Timestamp, UserId};
 use serde::Serialize;
@@ -13,6 +13,13 @@ use crate::group_change::Unchanged;
 struct ErrorBody<'a> {
     code: Code,
     detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct PresenceBody<'a> {
+    user: &'a UserId,
+    connected: bool,
+    last_seen: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -120,6 +127,10 @@ pub(crate) fn page(page: Result<String, ServerFrame>) -> Response {
         Ok(text) => Response { status: 200, allow: None, body: Some(text) },
         Err(error) => frame(&error),
     }
+}
+
+pub(crate) fn presence(user: &UserId, Presence { connected, last_seen }: Presence) -> Response {
+    json(200, &PresenceBody { user, connected, last_seen })
 }
 
 pub(crate) fn groups(page: &GroupPage) -> Response {

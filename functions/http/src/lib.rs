@@ -13,12 +13,12 @@ mod settings;
 
 use delivery::group::{Change, Role};
 use delivery::{
-    Address, AttachmentRules, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue,
+    Address, AttachmentRules, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue, presence,
 };
 use futures::future::{OptionFuture, join};
 use lambda::HandlerError;
 use lambda::http::{Request, Response, request};
-use protocol::{Call, Code, GroupId, UserId};
+use protocol::{Call, Code, GroupId, Timestamp, UserId};
 use route::Answers;
 use serde_json::Value;
 
@@ -78,12 +78,15 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
             }
             Call::CreateAttachment { media_type, bytes } => self.create_attachment(user, media_type, bytes, now).await,
             Call::ShowAttachment { attachment } => self.show_attachment(user, attachment, now).await,
-            Call::EnrolDevice { device } => answer::outcome(self.directory.enrol(&address(device), now).await),
+            Call::EnrolDevice { device, presence } => {
+                answer::outcome(self.directory.enrol(&address(device), presence, now).await)
+            }
             Call::ForgetDevice { device } => answer::outcome(self.find_and_forget(&address(device), now).await),
             Call::Erase => match self.erase(user, invocation).await {
                 Ok(()) => answer::done(),
                 Err(unchanged) => answer::unchanged(unchanged),
             },
+            Call::ShowPresence { user: contact } => self.show_presence(&contact, now).await,
             Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,
             Call::ShowGroup { group } => self.show_group(user, &group).await,
             Call::CreateGroup { group, name, users } => {
@@ -107,6 +110,15 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
     async fn list_groups(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Response {
         match self.answers.groups.groups_of(user, after, limit).await {
             Ok(page) => answer::groups(&page),
+            Err(failure) => answer::failed(&failure),
+        }
+    }
+
+    /// There is no difference between a contact who shows nothing and none.
+    async fn show_presence(&self, contact: &UserId, now: Timestamp) -> Response {
+        match self.directory.devices(contact, now).await.map(|devices| presence(&devices)) {
+            Ok(Some(presence)) => answer::presence(contact, presence),
+            Ok(None) => answer::error(Code::NotFound, "no such user shows a presence"),
             Err(failure) => answer::failed(&failure),
         }
     }

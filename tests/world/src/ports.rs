@@ -232,6 +232,16 @@ impl Port {
     }
 }
 
+impl Port {
+    /// The connection that a mutation takes for the one that is to be unregistered.
+    fn registered_instead(&self, address: &Address) -> Option<Connection> {
+        let world = &self.0;
+        let unconditional = world.mutated(Mutation::UnconditionalForget) && running(Function::Deliver)
+            || world.mutated(Mutation::DisplacedUnregistersSuccessor) && running(Function::Connect);
+        world.directory.connection(address).filter(|_| unconditional)
+    }
+}
+
 impl Directory for Port {
     async fn register(
         &self,
@@ -253,19 +263,27 @@ impl Directory for Port {
     async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
         let world = &self.0;
         world.call(Service::Tables, "unregister").await?;
-        let unconditional = world.mutated(Mutation::UnconditionalForget) && running(Function::Deliver)
-            || world.mutated(Mutation::DisplacedUnregistersSuccessor) && running(Function::Connect);
-        let registered = world.directory.connection(address).filter(|_| unconditional);
+        let registered = self.registered_instead(address);
         let connection = registered.as_ref().map_or(connection, |registered| &registered.id);
         world.tell(|| format!("unregisters {address:?} if on {connection}"));
         world.directory.unregister(address, connection).await?;
         world.answer("unregister").await
     }
 
-    async fn enrol(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
+    async fn left(&self, address: &Address, connection: &ConnectionId, now: Timestamp) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "unregister who left").await?;
+        let registered = self.registered_instead(address);
+        let connection = registered.as_ref().map_or(connection, |registered| &registered.id);
+        world.tell(|| format!("unregisters {address:?}, who left, if on {connection}"));
+        world.directory.left(address, connection, now).await?;
+        world.answer("unregister who left").await
+    }
+
+    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
         let world = &self.0;
         world.call(Service::Tables, "enrol").await?;
-        world.directory.enrol(address, now).await?;
+        world.directory.enrol(address, presence, now).await?;
         lock(&world.facts).registered(address);
         world.answer("enrol").await
     }

@@ -50,6 +50,7 @@ const ATTACHMENTS: &str = "/v1/attachments";
 const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const DEVICE: &str = "/v1/devices/{device}";
+const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
 const MEMBERS: &str = "/v1/groups/{group}/members";
@@ -97,11 +98,20 @@ fn cases() -> Vec<Case> {
         Case { failing: "groups_of", ..case("DELETE", ME, ME, none.clone(), 503, "unavailable") },
         case("PUT", DEVICE, phone, none.clone(), 204, ""),
         case("PUT", DEVICE, phone, json!({}), 204, ""),
+        case("PUT", DEVICE, phone, json!({"presence": true}), 204, ""),
         case("PUT", DEVICE, phone, json!([]), 400, "invalid_request"),
+        case("PUT", DEVICE, phone, json!({"presence": "yes"}), 400, "invalid_request"),
         Case { failing: "enrol", ..case("PUT", DEVICE, phone, none.clone(), 503, "unavailable") },
         case("DELETE", DEVICE, phone, none.clone(), 204, ""),
         case("DELETE", DEVICE, "/v1/devices/a.b", none.clone(), 400, "invalid_request"),
         Case { failing: "forget", ..case("DELETE", DEVICE, phone, none.clone(), 503, "unavailable") },
+        case("GET", PRESENCE, "/v1/users/dave/presence", none.clone(), 200, ""),
+        case("GET", PRESENCE, "/v1/users/bob/presence", none.clone(), 404, "not_found"),
+        case("GET", PRESENCE, "/v1/users/b%20b/presence", none.clone(), 400, "invalid_request"),
+        Case {
+            failing: "devices",
+            ..case("GET", PRESENCE, "/v1/users/dave/presence", none.clone(), 503, "unavailable")
+        },
         case("GET", GROUPS, GROUPS, none.clone(), 200, ""),
         case("GET", GROUPS, "/v1/groups?limit=0", none.clone(), 400, "invalid_request"),
         case("GET", GROUPS, "/v1/groups?after=a%20b", none.clone(), 400, "invalid_cursor"),
@@ -156,6 +166,7 @@ fn filled(path: &'static str) -> &'static str {
     match path {
         ATTACHMENT => "/v1/attachments/00000000000000000000000000000007",
         DEVICE => "/v1/devices/phone",
+        PRESENCE => "/v1/users/dave/presence",
         GROUP => "/v1/groups/team",
         MEMBERS => "/v1/groups/team/members",
         MEMBER => "/v1/groups/team/members/bob",
@@ -163,7 +174,7 @@ fn filled(path: &'static str) -> &'static str {
     }
 }
 
-/// What a stage with a full group beside its team answers. Whatever is refused has changed nothing.
+/// What a stage with a full group beside its team, and dave who shows his presence, answers. Whatever is refused has changed nothing.
 async fn answer(case: &Case) -> Answered {
     let stage = Stage::new();
     let (inbox, groups, queue) =
@@ -174,19 +185,22 @@ async fn answer(case: &Case) -> Answered {
     groups.insert(delivery::Group { id: crate::stage::id("full"), ..full });
     let attachments = &stage.function.answers.attachments;
     attachments.insert(photo(&stage));
+    assert_eq!(stage.ask("dave", "PUT", "/v1/devices/phone", &json!({"presence": true})).await.status, 204);
     if !case.failing.is_empty() {
         let ledgers = [&inbox.ledger, &groups.ledger, &queue.ledger, &stage.function.directory.ledger];
         for ledger in ledgers.into_iter().chain([&attachments.ledger]) {
             ledger.fail_next(case.failing, 1);
         }
     }
-    let before = (groups.all(), attachments.all());
+    let devices = |name| stage.function.directory.devices_of(&user(name), stage.clock.now());
+    let kept = || (groups.all(), attachments.all(), devices("alice"), devices("dave"));
+    let before = kept();
     let answer = stage.ask(case.user, case.method, case.target, &case.body).await;
     let shown = format!("{} {} by {}: {answer:?}", case.method, case.target, case.user);
     assert_eq!((answer.status, answer.body["code"].as_str().unwrap_or_default()), (case.status, case.code), "{shown}");
     if answer.status >= 400 {
         assert!(answer.body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{shown}");
-        assert_eq!((groups.all(), attachments.all()), before, "{shown}");
+        assert_eq!(kept(), before, "{shown}");
     }
     let code = answer.body["code"].as_str().map(str::to_owned);
     (case.path.to_owned(), case.method.to_owned(), answer.status, code)

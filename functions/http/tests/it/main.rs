@@ -4,4 +4,5 @@ mod answers;
 mod attachments;
 mod changes;
 mod documented;
+mod presence;
 mod stage;

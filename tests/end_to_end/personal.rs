@@ -1,0 +1,81 @@
+//! What users are told of each other without a message that is kept: presence, and who is typing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::deployment::{Deployment, new_id};
+use crate::http::{Api, api};
+
+async fn last_seen(asker: &Api<'_>, user: &str) -> (bool, u64) {
+    let (status, shown) = asker.get(&format!("/v1/users/{user}/presence")).await;
+    assert_eq!((status, &shown["user"]), (200, &json!(user)), "{shown}");
+    (shown["connected"].as_bool().expect("a bool"), shown["last_seen"].as_u64().expect("ms"))
+}
+
+#[tokio::test]
+async fn a_contact_who_has_opted_in_is_shown_to_be_there_and_to_have_left() {
+    let cloud = Deployment::start().await;
+    let (alice, bob) = (api(&cloud, "alice"), api(&cloud, "bob"));
+    let hidden = alice.get("/v1/users/bob/presence").await;
+    assert_eq!((hidden.0, &hidden.1["code"]), (404, &json!("not_found")));
+    let phone = cloud.connect("bob", "phone").await.drained().await;
+    assert_eq!(alice.get("/v1/users/bob/presence").await, hidden, "he has not opted in");
+    bob.change(Method::PUT, "/v1/devices/phone", &json!({"presence": true})).await;
+    let (connected, there) = last_seen(&alice, "bob").await;
+    assert!(connected);
+
+    drop(phone);
+    let left =
+        cloud.until("bob to be gone", async || last_seen(&alice, "bob").await, |(connected, _)| !connected).await;
+    assert!(left.1 > there, "he was there until he left: {left:?}, {there}");
+
+    let phone = cloud.connect("bob", "phone").await.drained().await;
+    assert!(last_seen(&alice, "bob").await.0, "what was said once holds for the next connection");
+    let (status, error) = bob.ask(Method::PUT, "/v1/devices/phone", &json!({"presence": 1})).await;
+    assert_eq!((status, &error["code"]), (400, &json!("invalid_request")));
+    assert!(last_seen(&alice, "bob").await.0, "nothing has changed");
+    bob.change(Method::PUT, "/v1/devices/phone", &json!({"presence": false})).await;
+    assert_eq!(alice.get("/v1/users/bob/presence").await, hidden);
+    drop(phone);
+}
+
+#[tokio::test]
+async fn typing_in_a_group_is_seen_by_who_is_connected_and_kept_nowhere() {
+    let cloud = Deployment::start().await;
+    let team = json!({"name": "Team", "users": ["bob", "carol", "dave"]});
+    api(&cloud, "dave").change(Method::PUT, "/v1/devices/phone", &Value::Null).await;
+    api(&cloud, "alice").change(Method::PUT, "/v1/groups/team", &team).await;
+    // The news of the group; dave's device is away, and carol has none.
+    let away = [("dave", "phone"), ("carol", "*")];
+    for (user, device) in away {
+        cloud.until_pending(user, device, 1).await;
+    }
+    let mut bob = cloud.connect("bob", "phone").await.drained().await;
+    let mut alice = cloud.connect("alice", "phone").await.drained().await;
+
+    let send = |id: &str, ephemeral: bool| json!({"id": id, "to": {"group": "team"}, "body": {"typing": ephemeral}, "ephemeral": ephemeral});
+    let typing = new_id().to_string();
+    alice.send_message(send(&typing, true)).await;
+    let seen = loop {
+        let messages = bob.messages().await;
+        bob.ack(&messages).await;
+        if let Some(found) = messages.into_iter().find(|one| one["kind"] == "message") {
+            break found;
+        }
+    };
+    assert_eq!((&seen["id"], &seen["to"]), (&json!(typing), &json!({"group": "team"})));
+    assert_eq!((&seen["from"], &seen["body"]), (&json!("alice"), &json!({"typing": true})));
+
+    let written = new_id().to_string();
+    alice.send_message(send(&written, false)).await;
+    for (user, device) in away {
+        let pending = cloud.until_pending(user, device, 2).await;
+        assert!(pending.iter().any(|one| one.starts_with(&written)), "{pending:?}");
+        let wakes = |pushes: &Vec<Value>| pushes.iter().any(|push| push["ids"].to_string().contains(&written));
+        let pushes = cloud.until("a wake", async || cloud.pushes(user).await, wakes).await;
+        assert!(!json!(pushes).to_string().contains(&typing), "{pushes:?}");
+    }
+    // He was away when the group was made, and has been woken for that.
+    assert!(!json!(cloud.pushes("bob").await).to_string().contains(&typing));
+    assert!(!json!(cloud.inbox("bob", "phone").await).to_string().contains(&typing));
+}
