@@ -1,4 +1,4 @@
-//! What users are told of each other without a message that is kept: presence, and who is typing.
+//! What users are told of each other without a message that is kept, presence and who is typing; and of themselves, the export.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -78,4 +78,67 @@ async fn typing_in_a_group_is_seen_by_who_is_connected_and_kept_nowhere() {
     // He was away when the group was made, and has been woken for that.
     assert!(!json!(cloud.pushes("bob").await).to_string().contains(&typing));
     assert!(!json!(cloud.inbox("bob", "phone").await).to_string().contains(&typing));
+}
+
+/// All answers of an export, their lists joined.
+async fn exported(user: &Api<'_>) -> [Vec<Value>; 3] {
+    let (mut whole, mut path) = (<[Vec<Value>; 3]>::default(), "/v1/me/export".to_owned());
+    loop {
+        let (status, page) = user.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        for (part, section) in whole.iter_mut().zip(["devices", "groups", "pending"]) {
+            part.extend(page[section].as_array().expect("a list").iter().cloned());
+        }
+        match page["next"].as_str() {
+            Some(next) => path = format!("/v1/me/export?after={next}"),
+            None => return whole,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_user_is_exported_and_after_an_erasure_is_nothing() {
+    let cloud = Deployment::start().await;
+    let (alice, bob) = (api(&cloud, "alice"), api(&cloud, "bob"));
+    let text = "x".repeat(25_000);
+    let send = async |count: usize| {
+        let message = || json!({"id": new_id().to_string(), "to": {"user": "bob"}, "body": text});
+        let messages: Vec<Value> = (0..count).map(|_| message()).collect();
+        for some in messages.chunks(8) {
+            let (status, accepted) = alice.ask(Method::POST, "/v1/messages", &json!({"messages": some})).await;
+            assert_eq!((status, accepted["ids"].as_array().map(Vec::len)), (200, Some(some.len())), "{accepted}");
+        }
+    };
+    send(3).await;
+    cloud.until_pending("bob", "*", 3).await;
+    for device in ["phone", "tablet"] {
+        bob.change(Method::PUT, &format!("/v1/devices/{device}"), &json!({"presence": device == "phone"})).await;
+    }
+    alice.change(Method::PUT, "/v1/groups/team", &json!({"name": "Team", "users": ["bob"]})).await;
+    // More than an answer has.
+    send(48).await;
+    for device in ["phone", "tablet"] {
+        cloud.until_pending("bob", device, 49).await;
+    }
+
+    let [devices, groups, pending] = exported(&bob).await;
+    let shown: Vec<(&Value, &Value)> = devices.iter().map(|one| (&one["device"], &one["presence"])).collect();
+    assert_eq!(shown, [(&json!("phone"), &json!(true)), (&json!("tablet"), &json!(false))]);
+    assert_eq!((groups.len(), &groups[0]["group"], &groups[0]["role"]), (1, &json!("team"), &json!("member")));
+    for (device, count) in [(json!(null), 3), (json!("phone"), 49), (json!("tablet"), 49)] {
+        assert_eq!(pending.iter().filter(|one| one["device"] == device).count(), count, "{device}");
+    }
+    assert!(pending.iter().filter(|one| one["message"]["body"] == json!(text)).count() == 99);
+    let [_, _, again] = exported(&bob).await;
+    assert_eq!(again.len(), pending.len(), "nothing was marked or deleted");
+    let [devices, groups, pending] = exported(&alice).await;
+    assert_eq!((devices.len(), groups.len(), pending.len()), (0, 1, 1), "her own, with the news of the group");
+
+    let (status, error) = bob.get("/v1/me/export?after=garbage").await;
+    assert_eq!((status, &error["code"]), (400, &json!("invalid_cursor")));
+    assert_eq!(bob.ask(Method::DELETE, "/v1/me", &Value::Null).await, (204, Value::Null));
+    // The news that he has left are on their way to him, whom they find without a device.
+    cloud.until_pending("bob", "*", 1).await;
+    assert_eq!(bob.ask(Method::DELETE, "/v1/me", &Value::Null).await, (204, Value::Null));
+    assert_eq!(exported(&bob).await, <[Vec<Value>; 3]>::default());
 }

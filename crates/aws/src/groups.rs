@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
 };
-use delivery::{Failure, Group, GroupPage, Groups, Member, News, Transition};
+use delivery::{Failure, Group, GroupPage, Groups, Member, Membership, MembershipPage, News, Transition};
 use protocol::{GroupId, GroupName, MessageId, UserId};
 
 use crate::dynamo::capacity;
@@ -70,14 +70,16 @@ impl DynamoGroups {
         }
     }
 
-    /// The names of groups; one that is gone meanwhile has none.
-    async fn names(&self, ids: &[GroupId]) -> Result<HashMap<GroupId, GroupName>, Failure> {
-        const OPERATION: &str = "read the names of groups";
+    /// Reads these items, at most 100; those that are gone meanwhile are left out.
+    async fn items(&self, operation: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Failure> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let wanted = KeysAndAttributes::builder()
             .consistent_read(true)
-            .set_keys(Some(ids.iter().map(keys::group_key).collect()))
+            .set_keys(Some(keys))
             .build()
-            .map_err(|error| failure(OPERATION, &error))?;
+            .map_err(|error| failure(operation, &error))?;
         let output = self
             .client
             .batch_get_item()
@@ -85,13 +87,42 @@ impl DynamoGroups {
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
-            .map_err(|error| failure(OPERATION, &error))?;
+            .map_err(|error| failure(operation, &error))?;
         self.count("BatchGetItem", Unit::ReadUnit, output.consumed_capacity());
         if output.unprocessed_keys().is_some_and(|tables| !tables.is_empty()) {
-            return Err(refused(OPERATION, "unprocessed"));
+            return Err(refused(operation, "unprocessed"));
         }
-        let items = output.responses().and_then(|tables| tables.get(&self.table)).into_iter().flatten();
-        items.map(|item| keys::group_name(item).map_err(|error| unreadable(OPERATION, error))).collect()
+        let mut tables = output.responses.unwrap_or_default();
+        Ok(tables.remove(&self.table).unwrap_or_default())
+    }
+
+    /// Up to `limit` of the groups that a user is in, and whether there are more.
+    async fn ids(
+        &self,
+        operation: &'static str,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> Result<(Vec<GroupId>, bool), Failure> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", keys::user_pk(user))
+            .expression_attribute_values(":first", keys::first_membership(after))
+            .expression_attribute_values(":last", keys::last_membership())
+            // One more than asked for tells whether there are more.
+            .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total)
+            .send()
+            .await
+            .map_err(|error| failure(operation, &error))?;
+        self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+        let ids = output.items().iter().take(limit).map(keys::membership);
+        let ids = ids.collect::<Result<_, _>>().map_err(|error| unreadable(operation, error))?;
+        Ok((ids, output.items().len() > limit))
     }
 }
 
@@ -188,26 +219,36 @@ impl Groups for DynamoGroups {
 
     async fn groups_of(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Result<GroupPage, Failure> {
         const OPERATION: &str = "read the groups of a user";
-        let output = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", keys::user_pk(user))
-            .expression_attribute_values(":first", keys::first_membership(after))
-            .expression_attribute_values(":last", keys::last_membership())
-            // One more than asked for tells whether there are more.
-            .limit(i32::try_from(limit.saturating_add(1)).unwrap_or(i32::MAX))
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| failure(OPERATION, &error))?;
-        self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
-        let ids = output.items().iter().take(limit).map(keys::membership);
-        let ids: Vec<GroupId> = ids.collect::<Result<_, _>>().map_err(|error| unreadable(OPERATION, error))?;
-        let mut names = if ids.is_empty() { HashMap::new() } else { self.names(&ids).await? };
+        let (ids, more) = self.ids(OPERATION, user, after, limit).await?;
+        let items = self.items(OPERATION, ids.iter().map(keys::group_key).collect()).await?;
+        let names = items.iter().map(keys::group_name).collect::<Result<_, _>>();
+        let mut names: HashMap<GroupId, GroupName> = names.map_err(|error| unreadable(OPERATION, error))?;
         let groups = ids.into_iter().filter_map(|id| names.remove(&id).map(|name| (id, name))).collect();
-        Ok(GroupPage { groups, more: output.items().len() > limit })
+        Ok(GroupPage { groups, more })
+    }
+
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> Result<MembershipPage, Failure> {
+        const OPERATION: &str = "read the memberships of a user";
+        let (ids, more) = self.ids(OPERATION, user, after, limit).await?;
+        let keys = ids.iter().flat_map(|id| [keys::group_key(id), keys::member_key(id, user)]).collect();
+        let (mut names, mut members) = (HashMap::new(), HashMap::new());
+        for item in self.items(OPERATION, keys).await? {
+            if keys::is_group(&item) {
+                names.extend([keys::group_name(&item).map_err(|error| unreadable(OPERATION, error))?]);
+            } else {
+                members.extend([keys::member_of(&item).map_err(|error| unreadable(OPERATION, error))?]);
+            }
+        }
+        let next = ids.last().filter(|_| more).cloned();
+        let membership = |group: GroupId| {
+            let (name, member) = (names.remove(&group)?, members.remove(&group)?);
+            Some(Membership { group, name, role: member.role, joined_at: member.joined_at })
+        };
+        Ok(MembershipPage { memberships: ids.into_iter().filter_map(membership).collect(), next })
     }
 }

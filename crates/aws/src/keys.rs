@@ -509,6 +509,14 @@ pub fn member(item: &Item) -> Result<Member, UnreadableItem> {
     })
 }
 
+/// Reads a member with the group that he is in.
+///
+/// # Errors
+/// When it is none.
+pub fn member_of(item: &Item) -> Result<(GroupId, Member), UnreadableItem> {
+    Ok((group_of(item, PK)?, member(item)?))
+}
+
 /// The news of a change as an item of the directory.
 pub fn news_item(group: &GroupId, id: MessageId, news: &News) -> Item {
     let mut item = news_key(group, id);

@@ -48,6 +48,19 @@ pub struct Member {
     pub joined_at: Timestamp,
 }
 
+/// A group that a user is in, from the user's side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// Which group.
+    pub group: GroupId,
+    /// What its members call it.
+    pub name: GroupName,
+    /// As what the user is in it.
+    pub role: Role,
+    /// Since when.
+    pub joined_at: Timestamp,
+}
+
 /// A group, as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {

@@ -10,6 +10,7 @@
 //! | [`attachment`] | which files are taken, and who may have one |
 //! | [`attempt`] | what a recipient's devices are owed, and what follows from the outcome of a post |
 //! | [`drain`] | how a backlog is cut into pages |
+//! | [`export`] | in which order everything that is kept of a user is shown |
 //! | [`group`] | who may change a group, and what a change comes to |
 //! | [`presence`](mod@presence) | what others are told of whether a user is there |
 //! | [`receipt`] | who is told that something was acked or read |
@@ -24,6 +25,7 @@ pub mod attempt;
 pub mod dead_letter;
 pub mod drain;
 pub mod envelope;
+pub mod export;
 pub mod group;
 pub mod job;
 pub mod ports;
@@ -36,11 +38,11 @@ pub use accept::{Acceptance, accept};
 pub use attachment::{Attached, Attachment, AttachmentRules, Grant};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, Key, Row, new_message_id};
-pub use group::{Group, Member, News, Transition};
+pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
-    Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, OfflineTopic, Page,
-    PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
+    Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage, OfflineTopic,
+    Page, PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
 };
 pub use presence::{Presence, presence};
 pub use receipt::Told;

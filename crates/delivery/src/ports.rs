@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::attachment::{Attachment, Grant};
 use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
-use crate::group::{Group, News, Transition};
+use crate::group::{Group, Membership, News, Transition};
 use crate::job::{HandOver, Job, Reason};
 use crate::receipt::Told;
 use crate::wake::WakeState;
@@ -192,6 +192,15 @@ pub struct GroupPage {
     pub more: bool,
 }
 
+/// A part of the memberships of a user, in order of their groups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MembershipPage {
+    /// The memberships; fewer than were read when some end at this moment.
+    pub memberships: Vec<Membership>,
+    /// The group after which there are more.
+    pub next: Option<GroupId>,
+}
+
 /// Groups and who is in them.
 pub trait Groups: Send + Sync {
     /// Reads the newest state of a group. It may be older than a change that is made at the same time, never a mixture that
@@ -211,6 +220,14 @@ pub trait Groups: Send + Sync {
         after: Option<&GroupId>,
         limit: usize,
     ) -> impl Future<Output = Result<GroupPage, Failure>> + Send;
+
+    /// Reads up to `limit` (at most 50) of the memberships of a user, after the group `after`.
+    fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> impl Future<Output = Result<MembershipPage, Failure>> + Send;
 }
 
 /// What attachments there are, and who may have them.

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place};
 use crate::code::Code;
+use crate::export::ExportCursor;
 use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
 use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
 use crate::media_type::MediaType;
@@ -47,6 +48,7 @@ const READS: &str = "/v1/reads";
 const ATTACHMENTS: &str = "/v1/attachments";
 const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
+const EXPORT: &str = "/v1/me/export";
 const DEVICE: &str = "/v1/devices/{device}";
 const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
@@ -62,6 +64,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: ATTACHMENTS, methods: &["POST"] },
     Endpoint { path: ATTACHMENT, methods: &["GET"] },
     Endpoint { path: ME, methods: &["DELETE"] },
+    Endpoint { path: EXPORT, methods: &["GET"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
     Endpoint { path: PRESENCE, methods: &["GET"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
@@ -105,6 +108,11 @@ pub enum Call {
     },
     /// Everything that is kept of the user, gone.
     Erase,
+    /// Everything that is kept of the user, shown.
+    Export {
+        /// Where it goes on.
+        from: ExportCursor,
+    },
     /// A device to be known without a connection, or known for longer.
     EnrolDevice {
         /// Which.
@@ -212,6 +220,7 @@ impl HttpRequest<'_> {
             (ATTACHMENTS, "POST") => self.create_attachment(),
             (ATTACHMENT, "GET") => Ok(Call::ShowAttachment { attachment: named(names.first().copied())? }),
             (ME, "DELETE") => Ok(Call::Erase),
+            (EXPORT, "GET") => self.export(),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
             (PRESENCE, "GET") => Ok(Call::ShowPresence { user: named(names.first().copied())? }),
@@ -269,6 +278,13 @@ impl HttpRequest<'_> {
         let bytes = fields.typed("bytes").ok().flatten().and_then(|bytes| whole(&bytes)).filter(|bytes| *bytes > 0);
         let bytes = bytes.ok_or_else(|| invalid("`bytes` is the size of the file, a whole number from 1"))?;
         Ok(Call::CreateAttachment { media_type, bytes })
+    }
+
+    fn export(&self) -> Result<Call, BadRequest> {
+        let query = parameters(self.query)?;
+        let from = query.get("after").map(|after| after.parse()).transpose();
+        let says = "`after` is `next` of the answer before; leave it out to start again";
+        Ok(Call::Export { from: from.map_err(|_| BadRequest::new(Code::InvalidCursor, says))?.unwrap_or_default() })
     }
 
     /// Nothing has to be said of a device. What else there is to say is up to newer clients.

@@ -124,6 +124,22 @@ fn a_device_may_say_whether_it_shows_its_presence() {
 }
 
 #[test]
+fn an_export_goes_on_where_it_was() {
+    assert_eq!(parse("GET", "/v1/me/export", ""), Ok(Call::Export { from: ExportCursor::default() }));
+    let from = ExportCursor::Pending { device: "phone".parse().ok(), after: REF.parse().ok() };
+    let target = format!("/v1/me/export?after=pending.phone.{}", REF.replace('|', "%7C"));
+    assert_eq!(parse("GET", &target, ""), Ok(Call::Export { from }));
+    for (query, expected) in [
+        ("after=", Code::InvalidCursor),
+        ("after=garbage", Code::InvalidCursor),
+        ("after=pending.phone.garbage", Code::InvalidCursor),
+        ("after=groups&after=groups", Code::InvalidRequest),
+    ] {
+        assert_eq!(code("GET", &format!("/v1/me/export?{query}"), ""), Some(expected), "{query}");
+    }
+}
+
+#[test]
 fn presence_is_asked_of_one_user() {
     let shown = parse("GET", "/v1/users/auth0%7Ca+b/presence", "");
     assert_eq!(shown, Ok(Call::ShowPresence { user: user("auth0|a+b") }));

@@ -12,6 +12,7 @@
 //! | [`body`] | a message body: JSON that is carried and never read |
 //! | [`client_frame`] | what a client says, parsed and rendered |
 //! | [`http`] | what is asked over HTTP, parsed |
+//! | [`export`] | where an export goes on |
 //! | [`server_frame`] | what the server says, rendered and parsed |
 //! | [`receipt`] | what became of a message, as its sender is told |
 //! | [`packing`] | several envelopes in as few frames as the size limit allows |
@@ -20,6 +21,7 @@
 pub mod body;
 pub mod client_frame;
 pub mod code;
+pub mod export;
 pub mod http;
 pub mod ids;
 pub mod limits;
@@ -34,6 +36,7 @@ pub mod time;
 pub use body::Body;
 pub use client_frame::{Ack, ClientFrame, Nonce, Outgoing, Rejected, Send, Sync};
 pub use code::Code;
+pub use export::ExportCursor;
 pub use http::{BadRequest, Call, HttpRequest};
 pub use ids::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
 pub use media_type::MediaType;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use delivery::{Failure, Group, GroupPage, Groups, News, Transition};
+use delivery::{Failure, Group, GroupPage, Groups, Membership, MembershipPage, News, Transition};
 use protocol::{GroupId, MessageId, UserId};
 
 use crate::ledger::Ledger;
@@ -19,7 +19,7 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryGroups {
     state: Arc<Mutex<State>>,
-    /// Calls: `group`, `change`, `news`, `groups_of`.
+    /// Calls: `group`, `change`, `news`, `groups_of`, `memberships`.
     pub ledger: Ledger,
 }
 
@@ -79,5 +79,30 @@ impl Groups for MemoryGroups {
         let more = groups.len() > limit;
         groups.truncate(limit);
         Ok(GroupPage { groups, more })
+    }
+
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> Result<MembershipPage, Failure> {
+        self.ledger.enter("memberships")?;
+        assert!(limit <= 50, "{limit}");
+        let state = lock(&self.state);
+        let mine = state.groups.values().filter_map(|group| Some((group, group.member(user)?)));
+        let mut memberships: Vec<Membership> = mine
+            .filter(|(group, _)| after.is_none_or(|after| group.id > *after))
+            .map(|(group, member)| Membership {
+                group: group.id.clone(),
+                name: group.name.clone(),
+                role: member.role,
+                joined_at: member.joined_at,
+            })
+            .collect();
+        let more = memberships.len() > limit;
+        memberships.truncate(limit);
+        let next = memberships.last().filter(|_| more).map(|last| last.group.clone());
+        Ok(MembershipPage { memberships, next })
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use delivery::{Attachment, Failure, Group, GroupPage, Presence, SignedUrl, Upload};
+use delivery::{Attachment, Device, Failure, Group, GroupPage, Membership, Presence, Row, SignedUrl, Upload};
 use lambda::http::Response;
-use protocol::{AttachmentId, BadRequest, Code, GroupId, GroupName, MediaType, ServerFrame, Timestamp, UserId};
+use protocol::{
+    AttachmentId, BadRequest, Code, Delivery, DeviceId, GroupId, GroupName, MediaType, ServerFrame, Timestamp, UserId,
+};
 use serde::Serialize;
 
+use crate::export::Export;
 use crate::group_change::Unchanged;
 
 #[derive(Serialize)]
@@ -70,6 +73,42 @@ struct DownloadBody<'a> {
     bytes: u64,
     url: &'a str,
     expires_at: Timestamp,
+}
+
+/// The lists are all there, so that a client puts each together from all answers.
+#[derive(Serialize)]
+struct ExportBody<'a> {
+    user: &'a UserId,
+    devices: Vec<DeviceLine<'a>>,
+    groups: Vec<MembershipLine<'a>>,
+    pending: Vec<PendingLine<'a>>,
+    more: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize)]
+struct DeviceLine<'a> {
+    device: &'a DeviceId,
+    presence: bool,
+    connected_at: Option<Timestamp>,
+    last_seen: Timestamp,
+}
+
+#[derive(Serialize)]
+struct MembershipLine<'a> {
+    group: &'a GroupId,
+    name: &'a GroupName,
+    role: &'static str,
+    joined_at: Timestamp,
+}
+
+#[derive(Serialize)]
+struct PendingLine<'a> {
+    /// None of what no device has claimed.
+    device: Option<&'a DeviceId>,
+    expires_at: Timestamp,
+    message: Delivery,
 }
 
 /// The status of an answer that is an error of this code.
@@ -158,6 +197,35 @@ pub(crate) fn download(attachment: &Attachment, signed: &SignedUrl) -> Response 
     let body =
         DownloadBody { attachment: *id, media_type, bytes: *bytes, url: &signed.url, expires_at: signed.expires_at };
     json(200, &body)
+}
+
+pub(crate) fn export(user: &UserId, export: &Export) -> Response {
+    json(
+        200,
+        &ExportBody {
+            user,
+            devices: export.devices.iter().map(device_line).collect(),
+            groups: export.memberships.iter().map(membership_line).collect(),
+            pending: export.pending.iter().map(pending_line).collect(),
+            more: export.next.is_some(),
+            next: export.next.as_ref().map(ToString::to_string),
+        },
+    )
+}
+
+fn device_line(device: &Device) -> DeviceLine<'_> {
+    let connected_at = device.connection.as_ref().map(|connection| connection.connected_at);
+    DeviceLine { device: &device.id, presence: device.shows_presence, connected_at, last_seen: device.last_seen }
+}
+
+fn membership_line(membership: &Membership) -> MembershipLine<'_> {
+    let Membership { group, name, role, joined_at } = membership;
+    MembershipLine { group, name, role: role.as_str(), joined_at: *joined_at }
+}
+
+fn pending_line(row: &Row) -> PendingLine<'_> {
+    let message = row.delivery(0);
+    PendingLine { device: row.holder.device(), expires_at: row.envelope.expires_at, message }
 }
 
 pub(crate) fn unchanged(unchanged: Unchanged) -> Response {

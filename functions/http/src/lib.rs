@@ -8,6 +8,7 @@ mod answer;
 mod attachments;
 mod devices;
 mod erasure;
+mod export;
 mod group_change;
 mod settings;
 
@@ -85,6 +86,10 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
             Call::Erase => match self.erase(user, invocation).await {
                 Ok(()) => answer::done(),
                 Err(unchanged) => answer::unchanged(unchanged),
+            },
+            Call::Export { from } => match self.export(user, from, now).await {
+                Ok(export) => answer::export(user, &export),
+                Err(failure) => answer::failed(&failure),
             },
             Call::ShowPresence { user: contact } => self.show_presence(&contact, now).await,
             Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use aws::keys::after_condition;
-use protocol::{DeviceId, GroupId, MessageId, Ref, UserId};
+use protocol::{DeviceId, ExportCursor, GroupId, MessageId, Ref, UserId};
 
 use crate::{ID, MARK, assert_discreet};
 
@@ -51,13 +51,16 @@ pub fn identifier_seeds() -> Vec<String> {
     ]
 }
 
-/// Any text is a ref that is written as it was read, or is refused. Two refs, one a line, order as a page of the inbox does.
+/// Any text is a ref or a cursor of an export that is written as it was read, or is refused. Two refs, one a line, order as a page of the inbox does.
 pub fn references(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let refs: Vec<Ref> = text
         .split('\n')
         .take(8)
         .filter_map(|line| {
+            if let Some(cursor) = reread::<ExportCursor>(line) {
+                assert!(cursor.eq_ignore_ascii_case(line));
+            }
             let written = reread::<Ref>(line)?;
             assert!(written.eq_ignore_ascii_case(line));
             let reference: Ref = line.parse().ok()?;
@@ -85,6 +88,7 @@ pub fn reference_seeds() -> Vec<String> {
     vec![
         format!("{ID}~alice\n{ID}~alice~*\n{ID}~alice.b"),
         format!("{later}~A\n{ID}~a~*\n{ID}~auth0|a-b"),
+        format!("devices.phone\ngroups.a.b\npending.*.{ID}~a~*\npending.phone.{ID}~a.b"),
         format!("{}~{MARK}\n{ID}~{MARK}~*", ID.to_uppercase()),
     ]
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use delivery::{
     Address, Connection, ConnectionId, Connections, Device, Directory, Failure, Group, GroupPage, Groups, HandOver,
-    Holder, Inbox, Job, Key, Lookup, News, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt,
-    Registration, Row, Scheduled, Told, Transition, Wake, WakeState,
+    Holder, Inbox, Job, Key, Lookup, MembershipPage, News, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason,
+    Receipt, Registration, Row, Scheduled, Told, Transition, Wake, WakeState,
 };
 use protocol::{DeviceId, GroupId, Kind, MessageId, MessageName, Ref, ServerFrame, Timestamp, UserId};
 
@@ -382,6 +382,19 @@ impl Groups for Port {
         world.call(Service::Tables, "read the groups of a user").await?;
         let page = world.groups.groups_of(user, after, limit).await?;
         world.answer("read the groups of a user").await?;
+        Ok(page)
+    }
+
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> Result<MembershipPage, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "read the memberships of a user").await?;
+        let page = world.groups.memberships(user, after, limit).await?;
+        world.answer("read the memberships of a user").await?;
         Ok(page)
     }
 }

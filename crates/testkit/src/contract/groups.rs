@@ -1,7 +1,7 @@
 //! Everything that a [`Groups`] promises.
 
-use delivery::group::{Change, decide};
-use delivery::{Group, Groups, Transition};
+use delivery::group::{Change, Role, decide};
+use delivery::{Group, Groups, Membership, MembershipPage, Transition};
 use protocol::limits::{MAX_GROUP_MEMBERS, MAX_USERS_PER_CHANGE};
 use protocol::{GroupId, GroupName, UserId};
 
@@ -14,6 +14,7 @@ pub async fn groups(groups: impl Groups) {
     a_group_that_everybody_left_is_gone(&groups).await;
     groups_may_be_large(&groups).await;
     a_user_has_pages_of_groups(&groups).await;
+    a_user_has_pages_of_memberships(&groups).await;
 }
 
 fn id(name: &str) -> GroupId {
@@ -112,4 +113,36 @@ async fn a_user_has_pages_of_groups(groups: &impl Groups) {
         assert_eq!(found, names, "{limit} at a time");
     }
     assert!(groups.groups_of(&user("fa"), None, 100).await.expect("a page").groups.is_empty());
+}
+
+async fn a_user_has_pages_of_memberships(groups: &impl Groups) {
+    for (n, group, maker, others) in [
+        (3_001, "m1", "gus", vec![]),
+        (3_002, "m2", "ann", vec![user("gus")]),
+        (3_003, "m|3", "gus", vec![user("ann")]),
+    ] {
+        change(groups, n, group, maker, &create(others)).await;
+    }
+    change(groups, 3_004, "m2", "ann", &Change::Rename { name: name("Other") }).await;
+    let membership =
+        |group: &str, called: &str, role| Membership { group: id(group), name: name(called), role, joined_at: NOW };
+    let all = [
+        membership("m1", "Team", Role::Admin),
+        membership("m2", "Other", Role::Member),
+        membership("m|3", "Team", Role::Admin),
+    ];
+    for limit in [1, 2, 3, 50] {
+        let (mut found, mut next, mut begun) = (Vec::new(), None, false);
+        while !begun || next.is_some() {
+            let page = groups.memberships(&user("gus"), next.as_ref(), limit).await.expect("a page");
+            assert!(page.memberships.len() <= limit, "{page:?}");
+            found.extend(page.memberships);
+            (next, begun) = (page.next, true);
+        }
+        assert_eq!(found, all, "{limit} at a time");
+    }
+    change(groups, 3_005, "m2", "gus", &Change::Remove { user: user("gus") }).await;
+    let left = groups.memberships(&user("gus"), Some(&id("m1")), 50).await.expect("a page");
+    assert_eq!((left.memberships, left.next), (all[2..].to_vec(), None));
+    assert_eq!(groups.memberships(&user("gu"), None, 50).await.expect("a page"), MembershipPage::default());
 }

@@ -11,7 +11,7 @@ use crate::stage::{Answer, Stage, event, id, user};
 
 impl Stage {
     /// Calls by name, of every port, since the last time this was asked.
-    fn calls(&self) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn calls(&self) -> BTreeMap<&'static str, u64> {
         let Http { answers, directory, connections, files, .. } = &self.function;
         let ledgers = [
             &answers.inbox.ledger,

@@ -3,7 +3,7 @@
 
 use std::sync::Mutex;
 
-use delivery::{Failure, Group, GroupPage, Groups, Job, News, Transition};
+use delivery::{Failure, Group, GroupPage, Groups, Job, MembershipPage, News, Transition};
 use protocol::{GroupId, MessageId, UserId};
 use serde_json::{Value, json};
 use testkit::{Clock, MemoryGroups};
@@ -80,6 +80,15 @@ impl Groups for Troubled {
 
     async fn groups_of(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Result<GroupPage, Failure> {
         self.groups.groups_of(user, after, limit).await
+    }
+
+    async fn memberships(
+        &self,
+        user: &UserId,
+        after: Option<&GroupId>,
+        limit: usize,
+    ) -> Result<MembershipPage, Failure> {
+        self.groups.memberships(user, after, limit).await
     }
 }
 

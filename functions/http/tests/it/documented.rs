@@ -49,6 +49,7 @@ const READS: &str = "/v1/reads";
 const ATTACHMENTS: &str = "/v1/attachments";
 const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
+const EXPORT: &str = "/v1/me/export";
 const DEVICE: &str = "/v1/devices/{device}";
 const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
@@ -96,6 +97,10 @@ fn cases() -> Vec<Case> {
         Case { failing: "open_to", ..case("GET", ATTACHMENT, file, none.clone(), 503, "unavailable") },
         case("DELETE", ME, ME, none.clone(), 204, ""),
         Case { failing: "groups_of", ..case("DELETE", ME, ME, none.clone(), 503, "unavailable") },
+        case("GET", EXPORT, EXPORT, none.clone(), 200, ""),
+        case("GET", EXPORT, "/v1/me/export?after=x", none.clone(), 400, "invalid_cursor"),
+        case("GET", EXPORT, "/v1/me/export?after=groups&after=groups", none.clone(), 400, "invalid_request"),
+        Case { failing: "memberships", ..case("GET", EXPORT, EXPORT, none.clone(), 503, "unavailable") },
         case("PUT", DEVICE, phone, none.clone(), 204, ""),
         case("PUT", DEVICE, phone, json!({}), 204, ""),
         case("PUT", DEVICE, phone, json!({"presence": true}), 204, ""),

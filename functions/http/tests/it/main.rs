@@ -4,5 +4,6 @@ mod answers;
 mod attachments;
 mod changes;
 mod documented;
+mod export;
 mod presence;
 mod stage;
