@@ -30,6 +30,10 @@ TEMPLATE = pathlib.Path(__file__).resolve().parent.parent / "infra" / "template.
 # Whatever the environment holds, these reach no account.
 CREDENTIALS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
+# Where an issuer publishes its keys, and where it says so.
+JWKS = ".well-known/jwks.json"
+DISCOVERY = ".well-known/openid-configuration"
+
 DONE = {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
 
 
@@ -83,6 +87,18 @@ def make_bucket(s3, bucket):
         s3.head_bucket(Bucket=bucket)
     except botocore.exceptions.ClientError:
         s3.create_bucket(Bucket=bucket)
+
+
+def issuer_of(endpoint, bucket):
+    """The address under which the bucket's objects are."""
+    return f"{endpoint.rstrip('/')}/{bucket}"
+
+
+def publish(s3, bucket, jwks, issuer):
+    """Uploads a key set where authorizers look for it: the functions' at JwksUrl, the HTTP API's by the issuer's discovery document."""
+    discovery = json.dumps({"issuer": issuer, "jwks_uri": f"{issuer}/{JWKS}"}).encode()
+    for key, body in ((JWKS, jwks), (DISCOVERY, discovery)):
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
 
 
 def upload(s3, bucket, template, artifacts):
@@ -226,9 +242,9 @@ def arguments():
     parser.add_argument("--bucket", default="vartalap-artifacts", help="where code is uploaded (%(default)s)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for the stack (%(default)s)")
     parser.add_argument("--jwks", type=pathlib.Path, metavar="FILE",
-                        help="upload this key set, and let JwksUrl be its address in the emulator's S3")
+                        help="upload this key set as an issuer publishes it, and let Issuer and JwksUrl be where it is in the emulator's S3")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
-                        help="of the template; JwksUrl, Issuer and Audience have no default")
+                        help="of the template; JwksUrl, Issuer and Audience have no default without --jwks")
     return parser.parse_args()
 
 
@@ -254,8 +270,8 @@ def main():
     cloudformation, s3 = client("cloudformation"), client("s3")
     make_bucket(s3, args.bucket)
     if args.jwks:
-        s3.put_object(Bucket=args.bucket, Key="jwks.json", Body=args.jwks.read_bytes(), ContentType="application/json")
-        given.setdefault("JwksUrl", f"{args.endpoint.rstrip('/')}/{args.bucket}/jwks.json")
+        publish(s3, args.bucket, args.jwks.read_bytes(), given.setdefault("Issuer", issuer_of(args.endpoint, args.bucket)))
+        given.setdefault("JwksUrl", f"{issuer_of(args.endpoint, args.bucket)}/{JWKS}")
 
     template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=TemplateLoader)
     parameters = parameters_of(template, given)

@@ -37,6 +37,21 @@ fn a_lifetime_is_a_duration_for_people() {
 }
 
 #[test]
+fn an_issuer_is_an_address_and_kept_to_the_letter() {
+    for issuer in ["https://issuer.example/", "http://127.0.0.1:4566/bucket"] {
+        let Ok(Command::Jwks(args)) = parse(&format!("vartalap jwks --issuer {issuer}")) else { panic!("{issuer}") };
+        assert_eq!(args.issuer.as_deref(), Some(issuer));
+    }
+    for issuer in ["vartalap-local", "ftp://issuer.example", "https://", "/path"] {
+        assert_eq!(
+            parse(&format!("vartalap jwks --issuer {issuer}")).err(),
+            Some(ErrorKind::ValueValidation),
+            "{issuer}"
+        );
+    }
+}
+
+#[test]
 fn times_are_within_what_can_be_waited_for() {
     for timeout in ["1", "31536000"] {
         assert!(parse(&format!("vartalap listen --as alice --timeout {timeout}")).is_ok(), "{timeout}");

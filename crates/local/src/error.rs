@@ -4,6 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use jsonwebtoken::Algorithm;
+
 /// The local cloud could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
@@ -38,10 +40,12 @@ pub enum LocalError {
         source: io::Error,
     },
     /// The signing key cannot be read or made.
-    #[error("{path} is not an ES256 key in PKCS#8 PEM: delete it, and a new one is made (tokens signed before are void then)", path = .path.display())]
+    #[error("{path} is not an {algorithm:?} key in PKCS#8 PEM: delete it, and a new one is made (tokens signed before are void then)", path = .path.display())]
     Key {
         /// The key's file.
         path: PathBuf,
+        /// What it is to sign by.
+        algorithm: Algorithm,
     },
     /// The key of attachments cannot be read or made.
     #[error("{path} is not a key of attachments: delete it, and a new one is made (URLs signed before are void then)", path = .path.display())]

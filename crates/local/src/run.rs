@@ -35,7 +35,7 @@ use crate::lifecycle::{Lifecycle, Stage};
 use crate::linger::LingeringListener;
 use crate::options::Options;
 use crate::pushes::RecordGateway;
-use crate::signing::{AUDIENCE, ISSUER, SigningKey};
+use crate::signing::{AUDIENCE, SigningKey};
 use crate::sqs::{Clock, LocalQueue, Spec, records};
 use crate::storage;
 use crate::topic::LocalTopic;
@@ -119,7 +119,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
     let key = SigningKey::load_or_create(&options.data)?;
     let data = std::path::absolute(&options.data)
         .map_err(|source| LocalError::Folder { folder: options.data.clone(), source })?;
-    let ready = ready(address, data);
+    let ready = ready(address, data, key.issuer());
 
     let (stage, lifecycle) = Lifecycle::begin();
     let parts = Parts::make(&options, &ready, lifecycle.clone()).await?;
@@ -158,7 +158,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, LocalError> {
     })
 }
 
-fn ready(listening: SocketAddr, data: PathBuf) -> Ready {
+fn ready(listening: SocketAddr, data: PathBuf, issuer: &str) -> Ready {
     // Who listens everywhere is reached on loopback.
     let host = match listening.ip() {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -169,7 +169,7 @@ fn ready(listening: SocketAddr, data: PathBuf) -> Ready {
     let http = format!("http://{address}");
     Ready {
         ws: format!("ws://{address}/{STAGE}"),
-        issuer: ISSUER.to_owned(),
+        issuer: issuer.to_owned(),
         audience: AUDIENCE.to_owned(),
         jwks: format!("{http}/.well-known/jwks.json"),
         http,

@@ -1,11 +1,17 @@
-//! The issuer of the local cloud: one ES256 key in the data folder, the tokens that it signs, and the JWKS by which they are
-//! judged. It judges no token, and a token that it signed cannot be withdrawn.
+//! The issuer of the local cloud: one key in the data folder, the tokens that it signs, and the JWKS by which they are judged. It judges no
+//! token, and a token that it signed cannot be withdrawn.
+//!
+//! It signs by ES256, as an issuer whom nobody else knows. A folder may be told another issuer: an address, under which somebody publishes the
+//! key set. Then it signs by RS256, since that is all that the JWT authorizer of API Gateway's HTTP APIs takes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,17 +24,25 @@ use serde_json::{Value, json};
 use crate::error::LocalError;
 use crate::storage;
 
-/// `iss` of every token.
+/// `iss` of every token, unless the folder has been told another one.
 pub const ISSUER: &str = "vartalap-local";
 
 /// `aud` of every token.
 pub const AUDIENCE: &str = "vartalap";
 
-/// The key's file within the data folder.
+/// The file within the data folder of the key that signs as [`ISSUER`].
 const FILE: &str = "signing-key.pem";
+
+/// That of the key that signs as another issuer.
+const RS256_FILE: &str = "signing-key-rs256.pem";
+
+/// That of the other issuer's name.
+const ISSUER_FILE: &str = "issuer";
 
 /// A private key. `Debug` does not show it.
 pub struct SigningKey {
+    algorithm: Algorithm,
+    issuer: String,
     private: EncodingKey,
     public: Jwk,
     id: String,
@@ -42,7 +56,7 @@ pub struct NotSigned(#[source] jsonwebtoken::errors::Error);
 #[derive(Serialize)]
 struct Claims<'a> {
     sub: &'a str,
-    iss: &'static str,
+    iss: &'a str,
     aud: &'static str,
     iat: u64,
     exp: u64,
@@ -55,26 +69,50 @@ impl SigningKey {
     /// # Errors
     /// [`LocalError::Folder`] when the folder cannot be written or read, [`LocalError::Key`] when the file is not such a key.
     pub fn load_or_create(data: &Path) -> Result<Self, LocalError> {
-        let path = data.join(FILE);
         let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
         storage::make_folder(data).map_err(folder)?;
+        let (algorithm, file, issuer) = match fs::read_to_string(data.join(ISSUER_FILE)) {
+            Ok(issuer) => (Algorithm::RS256, RS256_FILE, issuer),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Algorithm::ES256, FILE, ISSUER.to_owned()),
+            Err(error) => return Err(folder(error)),
+        };
+        let path = data.join(file);
         if !path.try_exists().map_err(folder)? {
-            let invalid = |_| LocalError::Key { path: path.clone() };
-            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(invalid)?;
-            let der = pair.to_pkcs8v1().map_err(invalid)?;
-            publish(&path, &pem(der.as_ref())).map_err(folder)?;
+            let der = new_key(algorithm).map_err(|_| LocalError::Key { path: path.clone(), algorithm })?;
+            publish(&path, &pem(&der)).map_err(folder)?;
         }
         let pem = fs::read(&path).map_err(folder)?;
-        Self::from_pem(&pem).map_err(|_| LocalError::Key { path })
+        Self::from_pem(&pem, algorithm, issuer).map_err(|_| LocalError::Key { path, algorithm })
     }
 
-    fn from_pem(pem: &[u8]) -> Result<Self, jsonwebtoken::errors::Error> {
-        let private = EncodingKey::from_ec_pem(pem)?;
-        let mut public = Jwk::from_encoding_key(&private, Algorithm::ES256)?;
+    /// The same, and from now on for everybody, as another issuer.
+    ///
+    /// # Errors
+    /// As [`Self::load_or_create`].
+    pub fn of_issuer(data: &Path, issuer: &str) -> Result<Self, LocalError> {
+        let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
+        storage::make_folder(data).map_err(folder)?;
+        let path = data.join(ISSUER_FILE);
+        let draft = draft_of(&path);
+        let replaced = write_private(&draft, issuer).and_then(|()| fs::rename(&draft, &path));
+        replaced.map_err(folder)?;
+        Self::load_or_create(data)
+    }
+
+    fn from_pem(pem: &[u8], algorithm: Algorithm, issuer: String) -> Result<Self, jsonwebtoken::errors::Error> {
+        let private =
+            if algorithm == Algorithm::RS256 { EncodingKey::from_rsa_pem(pem) } else { EncodingKey::from_ec_pem(pem) };
+        let private = private?;
+        let mut public = Jwk::from_encoding_key(&private, algorithm)?;
         let id = public.thumbprint(ThumbprintHash::SHA256)?;
         public.common.key_id = Some(id.clone());
         public.common.public_key_use = Some(PublicKeyUse::Signature);
-        Ok(Self { private, public, id })
+        Ok(Self { algorithm, issuer, private, public, id })
+    }
+
+    /// `iss` of its tokens.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// A token that speaks for `user` from `now`, for `ttl` (whole seconds).
@@ -82,10 +120,10 @@ impl SigningKey {
     /// # Errors
     /// When the key cannot sign.
     pub fn token(&self, user: &UserId, ttl: Duration, now: Timestamp) -> Result<String, NotSigned> {
-        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::ES256) };
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(self.algorithm) };
         let claims = Claims {
             sub: user.as_str(),
-            iss: ISSUER,
+            iss: &self.issuer,
             aud: AUDIENCE,
             iat: now.as_secs(),
             exp: now.as_secs().saturating_add(ttl.as_secs()),
@@ -105,11 +143,26 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
+/// A new private key in PKCS#8.
+fn new_key(algorithm: Algorithm) -> Result<Vec<u8>, Unspecified> {
+    if algorithm == Algorithm::RS256 {
+        let der = KeyPair::generate(KeySize::Rsa2048)?.as_der()?;
+        return Ok(der.as_ref().to_vec());
+    }
+    let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+    Ok(pair.to_pkcs8v1()?.as_ref().to_vec())
+}
+
+/// A name beside `path` that nobody else has.
+fn draft_of(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{:032x}", fastrand::u128(..)))
+}
+
 /// Writes the whole file, which only its owner may read, under another name and links it to its own, which fails if somebody was first;
 /// then theirs counts.
 pub(crate) fn publish(path: &Path, text: &str) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.{:032x}", fastrand::u128(..)));
+    let draft = draft_of(path);
     let linked = write_private(&draft, text).and_then(|()| fs::hard_link(&draft, path));
     let removed = fs::remove_file(&draft);
     match linked {
@@ -150,10 +203,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_token_is_judged_by_the_jwks() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let key = SigningKey::load_or_create(folder.path()).expect("a key");
+    fn assert_judged_by_its_jwks(key: &SigningKey, algorithm: Algorithm, issuer: &str) {
         let alice: UserId = "alice".parse().expect("a user");
         let now = lambda::start::invocation().now;
         let token = key.token(&alice, Duration::from_secs(60), now).expect("a token");
@@ -161,17 +211,37 @@ mod tests {
         let jwks: JwkSet = serde_json::from_value(key.jwks()).expect("a JWKS");
         let kid = decode_header(&token).expect("a header").kid.expect("a key id");
         let public = DecodingKey::from_jwk(jwks.find(&kid).expect("the key")).expect("a public key");
-        let mut rules = Validation::new(Algorithm::ES256);
+        let mut rules = Validation::new(algorithm);
         rules.set_audience(&[AUDIENCE]);
-        rules.set_issuer(&[ISSUER]);
+        rules.set_issuer(&[issuer]);
         let claims = decode::<Value>(&token, &public, &rules).expect("a good token").claims;
         assert_eq!(claims["sub"], "alice");
         assert_eq!(claims["exp"], now.as_secs() + 60);
         assert!(!jwks_shows_private_part(&key.jwks()));
     }
 
+    #[test]
+    fn a_token_is_judged_by_the_jwks() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let key = SigningKey::load_or_create(folder.path()).expect("a key");
+        assert_judged_by_its_jwks(&key, Algorithm::ES256, ISSUER);
+    }
+
+    #[test]
+    fn a_folder_that_was_told_an_issuer_signs_as_that_one_from_then_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (one, other) = ("http://127.0.0.1:1/bucket", "https://issuer.example/");
+        let first = SigningKey::of_issuer(folder.path(), one).expect("a key");
+        assert_judged_by_its_jwks(&first, Algorithm::RS256, one);
+        let again = SigningKey::load_or_create(folder.path()).expect("a key");
+        assert_eq!((again.issuer(), &again.id), (one, &first.id));
+        let moved = SigningKey::of_issuer(folder.path(), other).expect("a key");
+        assert_eq!((moved.issuer(), &moved.id), (other, &first.id), "the key stays");
+        assert_judged_by_its_jwks(&moved, Algorithm::RS256, other);
+    }
+
     fn jwks_shows_private_part(jwks: &Value) -> bool {
-        jwks["keys"][0].get("d").is_some()
+        ["d", "p", "q"].iter().any(|part| jwks["keys"][0].get(part).is_some())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A run from start to end: what keeps it from starting, what a shutdown finishes, and what the next start finds.
 
-use local::{LocalError, Options};
+use local::{LocalError, Options, SigningKey};
 use serde_json::json;
 
 use crate::support::{Client, filled, get, in_memory, message_id, options, send, within};
@@ -31,6 +31,15 @@ async fn a_taken_folder_and_a_taken_port_are_named() {
     let error = local::start(Options { port, ..options(other.path()) }).await.expect_err("the port is taken");
     assert!(matches!(error, LocalError::AddressTaken { .. }), "{error}");
     assert!(error.to_string().contains(&port.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_that_was_told_an_issuer_is_served_with_the_tokens_of_that_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    SigningKey::of_issuer(folder.path(), "https://issuer.example").expect("a key");
+    let running = local::start(options(folder.path())).await.expect("a start");
+    assert_eq!(running.ready.issuer, "https://issuer.example");
+    Client::connect(&running.ready, "alice", "phone").await;
 }
 
 #[tokio::test]
