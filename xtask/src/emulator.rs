@@ -19,6 +19,9 @@ use crate::{child, functions, programs, tools};
 /// What signs the wakes of this deployment. It protects nothing: both ends are on this machine.
 const WEBHOOK_SECRET: &str = "whsec_YW4gZW11bGF0b3IgaGFzIG5vIHNlY3JldHM=";
 
+/// Where its S3 keeps the functions' code, and the key set of the issuer, whose address this is.
+const BUCKET: &str = "vartalap-artifacts";
+
 /// How long it may take to start, and to end.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -134,19 +137,23 @@ impl<'a> Emulator<'a> {
         functions::build(self.root)?;
         let issuer = self.issuer();
         let vartalap = programs::built(self.root, "vartalap")?;
-        let jwks = child::output_of(Command::new(&vartalap).arg("jwks").arg("--data").arg(&issuer));
+        let issuer_url = format!("{}/{BUCKET}", endpoint(process.port));
+        let mut print = Command::new(&vartalap);
+        print.arg("jwks").arg("--data").arg(&issuer).args(["--issuer", &issuer_url]);
+        let jwks = child::output_of(&mut print);
         let jwks = jwks.ok_or_else(|| Failure::new(format!("`vartalap jwks --data {}` failed", issuer.display())))?;
         let key_set = self.folder.join("jwks.json");
         self.write(&key_set, &jwks)?;
 
         let mut deploy = Command::new(tools::programs_of(self.root, &tools::EMULATOR)?.join("python"));
         deploy.current_dir(self.root).arg("localstack/deploy.py").args(["--endpoint", &endpoint(process.port)]);
-        deploy.arg("--jwks").arg(&key_set);
+        deploy.args(["--bucket", BUCKET]).arg("--jwks").arg(&key_set);
         let webhook = format!("WebhookUrl=http://127.0.0.1:{}/", process.webhook);
         let secret = format!("WebhookSecret={WEBHOOK_SECRET}");
         let waits = format!("Waits={}", blackbox::WAITS);
         let interval = format!("WakeInterval={}", blackbox::WAKE_INTERVAL);
-        for parameter in ["Issuer=vartalap-local", "Audience=vartalap", &webhook, &secret, &waits, &interval] {
+        let issued_by = format!("Issuer={issuer_url}");
+        for parameter in [&issued_by, "Audience=vartalap", &webhook, &secret, &waits, &interval] {
             deploy.args(["--parameter", parameter]);
         }
         let mut outputs = String::new();
@@ -154,8 +161,8 @@ impl<'a> Emulator<'a> {
             return Err(Failure::new("the template was not deployed; see above"));
         }
         self.write(&self.outputs(), &outputs)?;
-        let url = self.url()?;
-        println!("\nWebSocket URL: {url}\nTo chat through it, in two terminals:");
+        let (url, http) = (self.output("WebSocketUrl")?, self.output("HttpUrl")?);
+        println!("\nWebSocket URL: {url}\nHTTP URL: {http}\nTo chat through it, in two terminals:");
         for (user, other) in [("alice", "bob"), ("bob", "alice")] {
             let (vartalap, issuer) = (self.shown(&vartalap), self.shown(&issuer));
             println!("  {vartalap} chat --url {url} --data {issuer} --as {user} --to {other}");
@@ -167,7 +174,9 @@ impl<'a> Emulator<'a> {
         let process = self.expect_running()?;
         let webhook = format!("127.0.0.1:{}", process.webhook);
         let wakes = ["--webhook", &webhook, "--webhook-secret", WEBHOOK_SECRET];
-        blackbox::run(self.root, &self.issuer(), &[&["--emulator", "--url", &self.url()?], &wakes[..]].concat())
+        let (url, http) = (self.output("WebSocketUrl")?, self.output("HttpUrl")?);
+        let where_it_is = ["--emulator", "--url", &url, "--http", &http];
+        blackbox::run(self.root, &self.issuer(), &[&where_it_is[..], &wakes].concat())
     }
 
     fn down(&self) -> Result<(), Failure> {
@@ -207,10 +216,10 @@ impl<'a> Emulator<'a> {
         self.folder.join("process.json")
     }
 
-    fn url(&self) -> Result<String, Failure> {
+    fn output(&self, name: &str) -> Result<String, Failure> {
         let outputs = read_json(&self.outputs());
-        let url = outputs["WebSocketUrl"].as_str().map(ToOwned::to_owned);
-        url.ok_or_else(|| Failure::new("nothing is deployed: `cargo xtask emulator deploy`"))
+        let value = outputs[name].as_str().map(ToOwned::to_owned);
+        value.ok_or_else(|| Failure::new("nothing is deployed: `cargo xtask emulator deploy`"))
     }
 
     fn remember(&self, process: Process) -> Result<(), Failure> {

@@ -2,7 +2,10 @@
 
 use blackbox::{Need, Test, test};
 
-use crate::{absent, attempts, bad_input, handshake, limits, online, pages, short_lived, woken};
+use crate::{
+    absent, attempts, bad_input, bad_requests, groups, handshake, limits, online, pages, personal, short_lived,
+    socketless, woken,
+};
 
 /// All of them. Those that take longest begin first, so that the others run meanwhile.
 pub(crate) fn tests() -> Vec<Test> {
@@ -26,6 +29,19 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(absent::a_backlog_is_drained_oldest_first_and_then_said_to_be),
         test!(woken::a_device_that_is_away_is_woken).needs(Need::Wakes),
         test!(woken::a_user_without_a_device_is_woken).needs(Need::Wakes),
+        test!(socketless::a_woken_phone_drains_and_acks_with_two_requests).needs(Need::Http).needs(Need::Wakes),
+        test!(socketless::what_is_sent_without_a_socket_arrives_on_one).needs(Need::Http),
+        test!(socketless::what_is_pending_is_read_in_pages_and_acked_by_its_own_device_alone).needs(Need::Http),
+        test!(socketless::a_device_without_a_socket_is_owed_its_own_copy).needs(Need::Http),
+        test!(socketless::a_device_that_is_forgotten_is_closed_and_emptied).needs(Need::Http),
+        test!(groups::every_change_of_a_group_is_told).needs(Need::Http),
+        test!(groups::a_message_to_a_group_reaches_its_members_and_nobody_else).needs(Need::Http),
+        test!(groups::typing_is_for_members_who_are_connected).needs(Need::Http),
+        test!(personal::presence_is_shown_by_who_has_opted_in).needs(Need::Http),
+        test!(personal::what_is_kept_is_exported_and_erased).needs(Need::Http),
+        test!(bad_requests::a_request_without_a_good_token_is_refused).needs(Need::Http),
+        test!(bad_requests::a_bad_request_is_answered_with_its_code).needs(Need::Http),
+        test!(bad_requests::a_group_has_at_most_1024_members).needs(Need::Http).needs(Need::Crowd),
         test!(short_lived::an_ephemeral_message_is_for_who_is_connected),
         test!(short_lived::an_expired_message_is_not_drained),
         test!(pages::a_sync_pages_through_what_is_pending),

@@ -9,6 +9,8 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::device::Device;
+use crate::frame::{Envelope, Frame, Messages};
+use crate::http_api::{Answer, HttpApi};
 use crate::latency::Latency;
 use crate::options::Options;
 use crate::socket::{DEADLINE, NotOpened, Socket};
@@ -29,11 +31,13 @@ pub struct Deployment {
 #[derive(Debug)]
 struct Known {
     url: Url,
+    http: Option<HttpApi>,
     tokens: TokenCommand,
     target: Target,
     waits: Waits,
     wake_interval: Duration,
     wakes: Option<Wakes>,
+    crowd: bool,
     latency: Latency,
 }
 
@@ -46,9 +50,15 @@ pub(crate) enum Unusable {
     /// Pushes cannot be asked for.
     #[error("--pushes {0}: {1}")]
     NoPushes(Url, NoWakes),
-    /// The HTTP client cannot be set up.
-    #[error("--pushes cannot be asked for: {0}")]
+    /// An HTTP client cannot be set up.
+    #[error("--pushes and --http cannot be asked: {0}")]
     NoClient(reqwest::Error),
+    /// The HTTP API does not answer.
+    #[error("--http {0}: {1}")]
+    Unanswered(Url, reqwest::Error),
+    /// The HTTP API does not take the token.
+    #[error("--http {0}: a first request was answered {1}, with a token that opened a socket")]
+    NotTaken(Url, u16),
     /// There is no token.
     #[error(transparent)]
     NoToken(#[from] NoToken),
@@ -76,11 +86,13 @@ impl Deployment {
         };
         let known = Known {
             url: options.url,
+            http: options.http.map(HttpApi::at).transpose().map_err(Unusable::NoClient)?,
             tokens: TokenCommand::new(options.token_command),
             target,
             waits: options.waits,
             wake_interval: options.wake_interval,
             wakes,
+            crowd: options.crowd,
             latency: Latency::default(),
         };
         Ok(Self { known: Arc::new(known), users })
@@ -91,7 +103,7 @@ impl Deployment {
         Self { known: Arc::clone(&self.known), users: format!("{}-{test}", self.users) }
     }
 
-    /// Gets a token and connects once, so that a wrong option is told once and not by every test.
+    /// Gets a token, connects once and asks once, so that a wrong option is told once and not by every test.
     ///
     /// # Errors
     /// What is wrong.
@@ -101,6 +113,13 @@ impl Deployment {
         let url = &self.known.url;
         let opened = Socket::open(&self.url("device=phone"), Some(&token)).await;
         drop(opened.map_err(|error| Unusable::NotOpened(url.clone(), error))?);
+        if let Some(http) = &self.known.http {
+            let asked = http.ask(Some(&token), "GET", "/v1/groups", &Value::Null).await;
+            let answer = asked.map_err(|error| Unusable::Unanswered(http.url().clone(), error))?;
+            if answer.status != 200 {
+                return Err(Unusable::NotTaken(http.url().clone(), answer.status));
+            }
+        }
         if let Some(Wakes::Pushes(pushes)) = &self.known.wakes {
             pushes.all().await.map_err(|error| Unusable::NoPushes(pushes.url().clone(), error))?;
         }
@@ -132,6 +151,27 @@ impl Deployment {
         let mut url = self.known.url.clone();
         url.set_query((!query.is_empty()).then_some(query));
         url
+    }
+
+    /// Whether the options say where the HTTP API is.
+    pub fn has_http(&self) -> bool {
+        self.known.http.is_some()
+    }
+
+    /// Whether the options allow to fill a group.
+    pub fn may_crowd(&self) -> bool {
+        self.known.crowd
+    }
+
+    /// Asks the HTTP API, with a token if one is given. A body that is a string is sent as its text, anything but null as JSON.
+    pub async fn ask(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
+        let http = self.known.http.as_ref().expect("--http says where the HTTP API is");
+        http.ask(token, method, path, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// A name that no other test has, for a group or for a user who never comes.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.users)
     }
 
     /// A user of this test.
@@ -195,6 +235,43 @@ impl User {
     /// Makes a device known that is away.
     pub async fn away(&self, device: &str) {
         self.online(device).await.close().await;
+    }
+
+    /// Asks the HTTP API.
+    pub async fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.deployment.ask(Some(&self.token), method, path, body).await
+    }
+
+    /// Asks the HTTP API for something that must be done, and answers with what.
+    pub async fn done(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.ask(method, path, body).await;
+        assert!((200..300).contains(&answer.status), "{method} {path}: {answer:?}");
+        answer.body
+    }
+
+    /// A page of what is pending for a device, over HTTP, with more of a query if it begins with `&`.
+    pub async fn page(&self, device: &str, more: &str) -> Messages {
+        let body = self.done("GET", &format!("/v1/messages?device={device}{more}"), &Value::Null).await;
+        match Frame::read(&body.to_string()) {
+            Ok(Frame::Messages(page)) if page.more.is_some() && page.is_oldest_first() => page,
+            other => panic!("no answer to a sync: {other:?}"),
+        }
+    }
+
+    /// Acks over HTTP what a device has.
+    pub async fn ack(&self, device: &str, envelopes: &[Envelope]) {
+        let refs: Vec<&str> = envelopes.iter().map(|envelope| envelope.reference.as_str()).collect();
+        let answer = self.ask("POST", "/v1/acks", &json!({"device": device, "refs": refs})).await;
+        assert_eq!((answer.status, answer.body), (204, Value::Null));
+    }
+
+    /// Sends messages over HTTP, all of which must be accepted. Answers their ids.
+    pub async fn send(&self, messages: &[Value]) -> Vec<String> {
+        let body = self.done("POST", "/v1/messages", &json!({"messages": messages})).await;
+        match Frame::read(&body.to_string()) {
+            Ok(Frame::Accepted(accepted)) if accepted.refused.is_empty() => accepted.ids,
+            other => panic!("not all were accepted: {other:?}"),
+        }
     }
 
     /// A new message to this user.

@@ -1,17 +1,21 @@
 //! Black-box tests of a deployment that is known only by its URL: the local cloud, an emulator, or AWS. They say and read frames on a
-//! socket, and look at wakes where those can be seen; what a deployment stores or logs is not looked at.
+//! socket, ask over HTTP, and look at wakes where those can be seen; what a deployment stores or logs is not looked at.
 //!
 //! This file is the command line. Which tests there are is in `catalogue`, and what they are made of is the library.
 
 mod absent;
 mod attempts;
 mod bad_input;
+mod bad_requests;
 mod catalogue;
+mod groups;
 mod handshake;
 mod limits;
 mod online;
 mod pages;
+mod personal;
 mod short_lived;
+mod socketless;
 mod woken;
 
 use std::process::ExitCode;
@@ -28,7 +32,7 @@ use clap::Parser;
 /// Against the local cloud:
 ///
 ///     vartalap up --memory --waits 1,1,1,1 --wake-interval 2 --data DIR
-///     vartalap-blackbox --url ws://127.0.0.1:8080/local --token-command 'vartalap token --data DIR "$1"'
+///     vartalap-blackbox --url ws://127.0.0.1:8080/local --http http://127.0.0.1:8080 --token-command 'vartalap token --data DIR "$1"'
 ///         --pushes http://127.0.0.1:8080/_local/pushes --waits 1,1,1,1 --wake-interval 2
 #[derive(Debug, Parser)]
 #[command(verbatim_doc_comment, help_template = HELP_TEMPLATE, after_help = EXIT_STATUS)]

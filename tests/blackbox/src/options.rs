@@ -23,6 +23,11 @@ pub struct Options {
     /// Where to connect: the ws:// or wss:// URL of the deployment, without a device.
     #[arg(long, value_name = "URL", value_parser = socket_url)]
     pub(crate) url: Url,
+    /// What the paths of its HTTP API follow: http://HOST:PORT of the local cloud, the output HttpUrl of a stack.
+    ///
+    /// Without this, tests of the HTTP API are ignored.
+    #[arg(long, value_name = "URL", value_parser = http_url)]
+    pub(crate) http: Option<Url>,
     /// What prints a token: run as `sh -c COMMAND sh USER`, so that the user's id is "$1". The token (a JWT) is what it prints on
     /// standard output.
     #[arg(long, value_name = "COMMAND")]
@@ -48,6 +53,9 @@ pub struct Options {
     /// connection, and tests of sizes and of binary frames are ignored.
     #[arg(long)]
     emulator: bool,
+    /// Fill a group as well. Its news are some 13,000 envelopes, which keep all but AWS busy for minutes: run that test alone, and last.
+    #[arg(long)]
+    pub(crate) crowd: bool,
     /// What `cargo test` has as well.
     #[command(flatten, next_help_heading = "Options of cargo test")]
     pub(crate) harness: libtest_mimic::Arguments,
@@ -143,6 +151,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused() {
         for flags in [
             &["--url", "http://127.0.0.1"] as &[&str],
+            &["--http", "ws://127.0.0.1"],
             &["--pushes", "ftp://127.0.0.1"],
             &["--waits", "0"],
             &["--wake-interval", "0"],

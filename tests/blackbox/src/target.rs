@@ -37,4 +37,13 @@ impl Target {
             Self::MiniStack => false,
         }
     }
+
+    /// Whether it bears a group that is filled, which is many thousand envelopes.
+    pub fn bears_crowds(self) -> bool {
+        match self {
+            Self::Aws => true,
+            // "It has one process for all services".
+            Self::MiniStack => false,
+        }
+    }
 }

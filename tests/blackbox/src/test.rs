@@ -12,7 +12,7 @@ pub type Run = for<'a> fn(&'a Deployment) -> Pin<Box<dyn Future<Output = ()> + '
 pub struct Test {
     pub(crate) name: &'static str,
     pub(crate) run: Run,
-    needs: Option<Need>,
+    needs: Vec<Need>,
 }
 
 /// What not every run or deployment has.
@@ -24,18 +24,23 @@ pub enum Need {
     Redelivery,
     /// A gateway that closes what it cannot carry.
     Closing,
+    /// The HTTP API.
+    Http,
+    /// Leave to give a deployment so much to do that nothing else is tested meanwhile.
+    Crowd,
 }
 
 impl Test {
     /// A test that can pass anywhere. [`test!`](crate::test!) names it.
     pub fn new(name: &'static str, run: Run) -> Self {
-        Self { name, run, needs: None }
+        Self { name, run, needs: Vec::new() }
     }
 
     /// The same, where it can pass only with this.
     #[must_use]
-    pub fn needs(self, need: Need) -> Self {
-        Self { needs: Some(need), ..self }
+    pub fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
+        self
     }
 
     /// What it is called, `module::test`.
@@ -45,7 +50,7 @@ impl Test {
 
     /// Why it cannot pass here, if so.
     pub(crate) fn missing(&self, deployment: &Deployment) -> Option<String> {
-        match self.needs? {
+        self.needs.iter().find_map(|need| match need {
             Need::Wakes if !deployment.sees_wakes() => {
                 Some("neither --pushes nor --webhook says where wakes can be seen".to_owned())
             }
@@ -55,8 +60,13 @@ impl Test {
             Need::Closing if !deployment.target().closes_what_it_cannot_carry() => Some(
                 "MiniStack has no limit of sizes and takes binary frames as text (localstack/README.md)".to_owned(),
             ),
-            Need::Wakes | Need::Redelivery | Need::Closing => None,
-        }
+            Need::Http if !deployment.has_http() => Some("--http does not say where the HTTP API is".to_owned()),
+            Need::Crowd if !deployment.target().bears_crowds() => {
+                Some("MiniStack does not keep up with the news (localstack/README.md)".to_owned())
+            }
+            Need::Crowd if !deployment.may_crowd() => Some("--crowd does not allow it".to_owned()),
+            Need::Wakes | Need::Redelivery | Need::Closing | Need::Http | Need::Crowd => None,
+        })
     }
 }
 
