@@ -242,9 +242,9 @@ def arguments():
     parser.add_argument("--bucket", default="vartalap-artifacts", help="where code is uploaded (%(default)s)")
     parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for the stack (%(default)s)")
     parser.add_argument("--jwks", type=pathlib.Path, metavar="FILE",
-                        help="upload this key set as an issuer publishes it, and let Issuer and JwksUrl be where it is in the emulator's S3")
+                        help="publish this key set in the emulator's S3, and let Issuer and JwksUrl be where it is")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
-                        help="of the template; JwksUrl, Issuer and Audience have no default without --jwks")
+                        help="of the template; Audience has no default, nor without --jwks have JwksUrl and Issuer")
     return parser.parse_args()
 
 

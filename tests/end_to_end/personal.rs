@@ -142,3 +142,19 @@ async fn what_is_kept_of_a_user_is_exported_and_after_an_erasure_is_nothing() {
     assert_eq!(bob.ask(Method::DELETE, "/v1/me", &Value::Null).await, (204, Value::Null));
     assert_eq!(exported(&bob).await, <[Vec<Value>; 3]>::default());
 }
+
+#[tokio::test]
+async fn presence_and_export_cost_what_is_documented() {
+    let cloud = Deployment::start().await;
+    let (alice, bob) = (api(&cloud, "alice"), api(&cloud, "bob"));
+    bob.change(Method::PUT, "/v1/devices/phone", &json!({"presence": true})).await;
+    assert!(!last_seen(&alice, "bob").await.0);
+    assert_eq!(alice.get("/v1/users/nobody/presence").await.0, 404);
+    assert_eq!(exported(&bob).await[0].len(), 1);
+    let summary = cloud.shutdown().await;
+    // One for each presence; for the export one for the devices, one for the groups, one for the unclaimed inbox and two for the phone's.
+    assert_eq!((summary.report.requests("UpdateItem"), summary.report.requests("Query")), (1, 2 + 5));
+    for not_made in ["GetItem", "BatchGetItem", "BatchWriteItem", "PutItem", "DeleteItem", "SendMessageBatch"] {
+        assert_eq!(summary.report.requests(not_made), 0, "{not_made}");
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::meter::Meter;
-use aws::{DynamoDirectory, DynamoInbox, GatewayConnections, SnsTopic, SqsQueue, keys};
+use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, GatewayConnections, SnsTopic, SqsQueue, keys};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
@@ -19,11 +19,12 @@ use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use delivery::group::Role;
 use delivery::{
-    Await, Connections, Directory, Envelope, HandOver, Holder, Inbox, Job, Key, Lookup, OfflineTopic, Pending,
-    PostOutcome, Queue, Reason, Receipt, Row, Scheduled,
+    Await, Connections, Directory, Envelope, Group, Groups, HandOver, Holder, Inbox, Job, Key, Lookup, Member,
+    Membership, OfflineTopic, Pending, PostOutcome, Queue, Reason, Receipt, Row, Scheduled,
 };
-use protocol::{Body, Kind, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, GroupId, GroupName, Kind, Recipient, Ref, Timestamp, UserId};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -93,6 +94,59 @@ async fn an_unprocessed_key_is_told_from_a_missing_one() {
     let wanted: Vec<Key> = [1, 2, 3, 4].map(|n| row(n).key()).to_vec();
     let found = inbox.get(&wanted, NOW).await.expect("an answer");
     assert_eq!(found, [Lookup::Found(row(1)), Lookup::Unprocessed, Lookup::Missing, Lookup::Unreadable]);
+}
+
+#[tokio::test]
+async fn memberships_are_a_query_and_one_read_of_both_sides() {
+    let group = |name: &str| -> GroupId { name.parse().expect("a group") };
+    let (bob, ids) = (row(1).envelope.to, ["a", "b", "c"].map(group));
+    let Recipient::User(bob) = bob else { panic!("a user") };
+    let member = Member { user: bob.clone(), role: Role::Admin, joined_at: NOW };
+    let name: GroupName = "Team".to_owned().try_into().expect("a name");
+    let memberships: Vec<_> = ids.iter().map(|id| keys::membership_key(&bob, id)).collect();
+    let query = mock!(aws_sdk_dynamodb::Client::query)
+        .match_requests(|input| input.consistent_read() == Some(true) && input.limit() == Some(3))
+        .then_output(move || QueryOutput::builder().set_items(Some(memberships.clone())).build());
+    // Of b the user is no member any more.
+    let items = {
+        let [a, b, _] = &ids;
+        let whole = |id: &GroupId| keys::group_item(&Group::new(id.clone(), name.clone(), 1, Vec::new()));
+        vec![keys::member_item(a, &member), whole(b), whole(a)]
+    };
+    let read = mock!(aws_sdk_dynamodb::Client::batch_get_item)
+        .match_requests(|input| {
+            let wanted = &input.request_items().expect("keys")["directory"];
+            wanted.consistent_read() == Some(true) && wanted.keys().len() == 4
+        })
+        .then_output(move || BatchGetItemOutput::builder().responses("directory", items.clone()).build());
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&query, &read]);
+    let groups = DynamoGroups::new(client, "directory".to_owned(), Arc::default());
+    let page = groups.memberships(&bob, None, 2).await.expect("a page");
+    let membership = Membership { group: ids[0].clone(), name, role: Role::Admin, joined_at: NOW };
+    assert_eq!(
+        (page.memberships, page.next),
+        (vec![membership], Some(ids[1].clone())),
+        "it goes on after what was read"
+    );
+    assert_eq!((query.num_calls(), read.num_calls()), (1, 1));
+}
+
+#[tokio::test]
+async fn memberships_that_were_left_unprocessed_are_a_failure_and_not_missing() {
+    let team: GroupId = "team".parse().expect("a group");
+    let bob: UserId = "bob".parse().expect("a user");
+    let membership = keys::membership_key(&bob, &team);
+    let query = mock!(aws_sdk_dynamodb::Client::query)
+        .match_requests(|_| true)
+        .then_output(move || QueryOutput::builder().items(membership.clone()).build());
+    let read = mock!(aws_sdk_dynamodb::Client::batch_get_item).match_requests(|_| true).then_compute_output(|input| {
+        let wanted = input.request_items().expect("keys").clone();
+        BatchGetItemOutput::builder().set_unprocessed_keys(Some(wanted)).build()
+    });
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&query, &read]);
+    let groups = DynamoGroups::new(client, "directory".to_owned(), Arc::default());
+    assert!(groups.memberships(&bob, None, 50).await.is_err());
+    assert!(groups.groups_of(&bob, None, 100).await.is_err());
 }
 
 /// Each of them loses messages when it is eventually consistent: the simulated world's mutations `eventual-looks`,
