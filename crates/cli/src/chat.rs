@@ -155,7 +155,7 @@ impl<W: Write> Chat<W> {
         Ok(())
     }
 
-    async fn end(mut self) -> Result<(), Failure> {
+    async fn end(self) -> Result<(), Failure> {
         // What was not answered until now is not worth waiting for.
         let within = if self.sent.unanswered() == 0 { FLUSH_WITHIN } else { Duration::ZERO };
         let unacked = self.client.close(within).await.unacked;

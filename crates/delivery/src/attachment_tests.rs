@@ -55,14 +55,9 @@ fn rules_are_read_or_refused() {
 }
 
 fn message(ids: std::ops::Range<u128>) -> Outgoing {
-    Outgoing {
-        id: "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id"),
-        to: Recipient::User(user("bob")),
-        body: Body::text("hi"),
-        ephemeral: false,
-        expires_in: None,
-        attachments: ids.map(AttachmentId::new).collect(),
-    }
+    let id = "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id");
+    let attachments = ids.map(AttachmentId::new).collect();
+    Outgoing { attachments, ..Outgoing::new(id, Recipient::User(user("bob")), Body::text("hi")) }
 }
 
 #[test]
@@ -86,6 +81,7 @@ fn fanout(members: &[&str], attachments: Vec<Attached>) -> Vec<Deliver> {
         kind: Kind::Message,
         at: NOW,
         expires_at: NOW.plus(Duration::from_secs(60)),
+        receipts: false,
         body: Body::text("hi"),
     };
     let members = members.iter().map(|name| user(name)).collect();

@@ -29,9 +29,11 @@ fn row(device: Option<&str>, n: u64, body: &str) -> Row {
             kind: Kind::Message,
             at: NOW,
             expires_at: NOW,
+            receipts: false,
             body: Body::text(body),
         },
         undelivered: false,
+        shared: false,
     }
 }
 

@@ -41,8 +41,8 @@ pub use envelope::{Address, Connection, ConnectionId, Device, Envelope, Holder, 
 pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
-    Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage, OfflineTopic,
-    Page, PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
+    Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage,
+    OfflineTopic, Page, PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
 };
 pub use presence::{Presence, presence};
 pub use receipt::Told;

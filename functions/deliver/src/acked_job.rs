@@ -2,7 +2,9 @@
 //! telling is a Deliver like any other.
 
 use delivery::receipt::{Tidings, in_question, tidings};
-use delivery::{Acked, Attachments, Connections, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled};
+use delivery::{
+    Acked, Attachments, Connections, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled,
+};
 use lambda::Verdict;
 use protocol::DeviceId;
 

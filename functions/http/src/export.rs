@@ -3,7 +3,7 @@
 
 use delivery::drain::PAGE;
 use delivery::export::{self, MAX_BYTES, MAX_GROUPS, MAX_PARTS};
-use delivery::{Connections, Device, Directory, Failure, Groups, Inbox, Membership, Queue, Row};
+use delivery::{Attachments, Connections, Device, Directory, Failure, Files, Groups, Inbox, Membership, Queue, Row};
 use protocol::{ExportCursor, Timestamp, UserId};
 
 use crate::Http;
@@ -17,7 +17,7 @@ pub(crate) struct Export {
     pub(crate) next: Option<ExportCursor>,
 }
 
-impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections> Http<I, D, G, Q, C> {
+impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
     /// Reads on from a place until the answer is full, or long enough in the making.
     pub(crate) async fn export(&self, user: &UserId, from: ExportCursor, now: Timestamp) -> Result<Export, Failure> {
         let mut devices = self.directory.devices(user, now).await?;

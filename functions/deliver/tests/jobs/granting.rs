@@ -17,8 +17,8 @@ impl Stage {
     async fn send_naming(&self, n: u64, to: &str, attachments: &[Attached]) {
         let envelope = self.envelope(n, to, "look");
         let attachments = attachments.to_vec();
-        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user(to), ephemeral: false, attachments }))
-            .await;
+        let (recipient, ephemeral, except) = (user(to), false, None);
+        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient, ephemeral, except, attachments })).await;
     }
 
     /// Enqueues alice's first message to a group of these.

@@ -156,7 +156,7 @@ fn cases() -> Vec<Case> {
         Case { user: "carol", ..case("DELETE", MEMBER, bob, none.clone(), 403, "not_a_member") },
         Case { failing: "send", ..case("DELETE", MEMBER, bob, none.clone(), 503, "unavailable") },
     ];
-    let operations = ENDPOINTS.into_iter().flat_map(|one| one.methods.iter().map(move |method| (one.path, *method)));
+    let operations = ENDPOINTS.iter().flat_map(|one| one.methods.iter().map(move |method| (one.path, *method)));
     for (path, method) in operations {
         cases.push(Case { user: "no user", ..case(method, path, filled(path), none.clone(), 401, "invalid_request") });
         if !matches!(method, "GET" | "DELETE") {

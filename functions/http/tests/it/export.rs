@@ -20,9 +20,10 @@ impl Stage {
             kind: Kind::Message,
             at: self.clock.now(),
             expires_at: self.clock.now().plus(Duration::from_secs(60)),
+            receipts: false,
             body: Body::text(body),
         };
-        let row = Row { user: user("bob"), holder, envelope, undelivered: false };
+        let row = Row { user: user("bob"), holder, envelope, undelivered: false, shared: false };
         assert!(self.function.answers.inbox.put(&[row]).await[0].is_ok());
     }
 
