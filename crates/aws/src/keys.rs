@@ -5,7 +5,7 @@
 //!
 //! | table | pk | sk | attributes |
 //! |---|---|---|---|
-//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `ls` last seen (ms), `p` the opt-in to presence, `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
+//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `cd` how its client speaks if it is an old one, `ls` last seen (ms), `p` the opt-in to presence, `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
 //! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
 //! | directory | `U#user` | `G#group` | nothing: the user is in the group |
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
@@ -25,7 +25,7 @@ use std::collections::HashMap;
 
 use delivery::group::{NEWS_LIFETIME, Role};
 use delivery::{
-    Connection, ConnectionId, Device, Due, Envelope, Group, Holder, Key, Member, News, Row, Told, WakeState,
+    Connection, ConnectionId, Device, Dialect, Due, Envelope, Group, Holder, Key, Member, News, Row, Told, WakeState,
 };
 use protocol::{
     Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, ReceiptEvent, Recipient, Ref, Shelf, Timestamp,
@@ -58,6 +58,7 @@ const EVENT: &str = "e";
 const CONNECTION: &str = "c";
 const CONNECTED_AT: &str = "ca";
 const CONNECTION_END: &str = "cx";
+const DIALECT: &str = "cd";
 const LAST_SEEN: &str = "ls";
 const PRESENCE: &str = "p";
 /// How expressions name [`TTL`], which is a reserved word.
@@ -234,7 +235,8 @@ pub fn connection(item: &Item) -> Result<Option<Connection>, UnreadableItem> {
         return Ok(None);
     }
     let connected_at = Timestamp::from_millis(number_of(item, CONNECTED_AT)?);
-    Ok(Some(Connection { id: text_of(item, CONNECTION)?.into(), connected_at }))
+    let dialect = Dialect::of(text_of(item, DIALECT).ok());
+    Ok(Some(Connection { id: text_of(item, CONNECTION)?.into(), connected_at, dialect }))
 }
 
 /// Whether an item of the directory has expired; DynamoDB deletes it some day.
@@ -269,20 +271,26 @@ pub struct Update {
 /// Registers a connection as its device's, unless a newer one is registered. The same connection again is a repeated event, and
 /// one past its end is nobody's. `ttl` is when the device will be forgotten.
 pub fn register_update(connection: &Connection, now: Timestamp, ttl: Timestamp) -> Update {
+    let dialect = connection.dialect.word();
+    // What a connection before it has left of this would be taken for its own.
+    let spoken = if dialect.is_some() { format!(", {DIALECT} = :cd") } else { format!(" REMOVE {DIALECT}") };
     Update {
         update: format!(
-            "SET {CONNECTION} = :c, {CONNECTED_AT} = :ca, {CONNECTION_END} = :cx, {LAST_SEEN} = :now, {TTL_NAME} = :ttl"
+            "SET {CONNECTION} = :c, {CONNECTED_AT} = :ca, {CONNECTION_END} = :cx, {LAST_SEEN} = :now, {TTL_NAME} = :ttl{spoken}"
         ),
         condition: format!(
             "attribute_not_exists({CONNECTION}) OR {CONNECTED_AT} < :ca OR {CONNECTION_END} <= :now OR {CONNECTION} = :c"
         ),
-        values: Item::from([
+        values: [
             (":c".to_owned(), text(connection.id.as_str())),
             (":ca".to_owned(), number(connection.connected_at.as_millis())),
             (":cx".to_owned(), number(connection.ends_at().as_millis())),
             (":now".to_owned(), number(now.as_millis())),
             (":ttl".to_owned(), number(ttl.as_secs())),
-        ]),
+        ]
+        .into_iter()
+        .chain(dialect.map(|word| (":cd".to_owned(), text(word))))
+        .collect(),
     }
 }
 
@@ -324,7 +332,7 @@ pub fn left_update(connection: &ConnectionId, now: Timestamp, ttl: Timestamp) ->
 /// Forgets a connection if it is still the registered one.
 pub fn unregister_update(connection: &ConnectionId) -> Update {
     Update {
-        update: format!("REMOVE {CONNECTION}, {CONNECTED_AT}, {CONNECTION_END}"),
+        update: format!("REMOVE {CONNECTION}, {CONNECTED_AT}, {CONNECTION_END}, {DIALECT}"),
         condition: format!("{CONNECTION} = :c"),
         values: Item::from([(":c".to_owned(), text(connection.as_str()))]),
     }

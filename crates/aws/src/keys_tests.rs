@@ -145,10 +145,14 @@ fn update_shown(update: &Update) -> String {
 
 #[test]
 fn a_device_is_registered_and_unregistered_conditionally() {
-    let connection = Connection { id: "c1".into(), connected_at: Timestamp::from_millis(1_755_500_000_123) };
+    let connection = Connection {
+        id: "c1".into(),
+        connected_at: Timestamp::from_millis(1_755_500_000_123),
+        dialect: Dialect::Current,
+    };
     let now = Timestamp::from_millis(1_755_500_000_456);
     expect![[r#"
-        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl
+        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl REMOVE cd
         attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c
         :c = S("c1")
         :ca = N("1755500000123")
@@ -157,8 +161,20 @@ fn a_device_is_registered_and_unregistered_conditionally() {
         :ttl = N("1760684000")
     "#]]
     .assert_eq(&update_shown(&register_update(&connection, now, Timestamp::from_secs(1_760_684_000))));
+    let old = Connection { dialect: Dialect::OldJson, ..connection.clone() };
     expect![[r#"
-        REMOVE c, ca, cx
+        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl, cd = :cd
+        attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c
+        :c = S("c1")
+        :ca = N("1755500000123")
+        :cd = S("json")
+        :cx = N("1755507200123")
+        :now = N("1755500000456")
+        :ttl = N("1760684000")
+    "#]]
+    .assert_eq(&update_shown(&register_update(&old, now, Timestamp::from_secs(1_760_684_000))));
+    expect![[r#"
+        REMOVE c, ca, cx, cd
         c = :c
         :c = S("c1")
     "#]]

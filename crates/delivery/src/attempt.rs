@@ -6,7 +6,7 @@ use std::time::Duration;
 use protocol::limits::EPHEMERAL_LIFETIME;
 use protocol::{Kind, Timestamp};
 
-use crate::envelope::{Connection, Device, Holder, Row};
+use crate::envelope::{Connection, Device, Dialect, Holder, Row};
 use crate::job::Deliver;
 use crate::ports::PostOutcome;
 use crate::schedule::Waits;
@@ -90,7 +90,13 @@ const LATE: Duration = Duration::from_secs(2);
 
 /// Whether a connection had at least the last attempt, so that its silence means something. A newer one has a Drain, and an
 /// Await of that Drain, of its own. One that is older than all waits together had every attempt.
+///
+/// The silence of an old client never means anything: there are some that ack nothing, and each of them would be closed, come back, be
+/// drained and be closed again for as long as it has anything pending.
 pub fn had_its_chance(connection: &Connection, waits: &Waits, now: Timestamp) -> bool {
+    if connection.dialect != Dialect::Current {
+        return false;
+    }
     now.since(connection.connected_at) >= (waits.longest_last() + LATE).min(waits.total())
 }
 
@@ -101,7 +107,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_000);
 
     fn connected_ago(ago: Duration) -> Connection {
-        Connection { id: "c".into(), connected_at: NOW.minus(ago) }
+        Connection { id: "c".into(), connected_at: NOW.minus(ago), dialect: Dialect::Current }
     }
 
     #[test]
@@ -128,6 +134,14 @@ mod tests {
         {
             let connection = connected_ago(Duration::from_secs(secs));
             assert_eq!(had_its_chance(&connection, &waits.parse().expect("waits"), NOW), had, "{waits} after {secs} s");
+        }
+    }
+
+    #[test]
+    fn the_silence_of_an_old_client_means_nothing() {
+        for dialect in [Dialect::OldJson, Dialect::OldBase64] {
+            let connection = Connection { dialect, ..connected_ago(Duration::from_secs(900)) };
+            assert!(!had_its_chance(&connection, &Waits::default(), NOW), "{dialect:?}");
         }
     }
 

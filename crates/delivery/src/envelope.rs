@@ -204,6 +204,38 @@ impl fmt::Debug for ConnectionId {
     }
 }
 
+/// In which words whoever is behind a connection says things and is told them. What the words are only the edge knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// The wire protocol.
+    #[default]
+    Current,
+    /// JSON of the server that this one replaces.
+    OldJson,
+    /// Protobuf of the server that this one replaces, in base64.
+    OldBase64,
+}
+
+impl Dialect {
+    /// The dialect that a word of [`Dialect::word`] means; the current one where there is none, or one of a later version.
+    pub fn of(word: Option<&str>) -> Self {
+        match word {
+            Some("json") => Self::OldJson,
+            Some("base64") => Self::OldBase64,
+            _ => Self::Current,
+        }
+    }
+
+    /// Its word. The current one has none, so that it costs nothing where it is kept.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Current => None,
+            Self::OldJson => Some("json"),
+            Self::OldBase64 => Some("base64"),
+        }
+    }
+}
+
 /// A registered connection: a hint that somebody may be behind it, never a promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
@@ -211,6 +243,8 @@ pub struct Connection {
     pub id: ConnectionId,
     /// When the client connected, by the gateway's clock.
     pub connected_at: Timestamp,
+    /// How its client speaks.
+    pub dialect: Dialect,
 }
 
 impl Connection {

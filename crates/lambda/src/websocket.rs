@@ -1,8 +1,8 @@
 //! An event of the WebSocket API, as the input that a function works on. Who it is comes from the authorizer's context, never
 //! from the frame.
 
-use delivery::{Address, Connection};
-use protocol::Timestamp;
+use delivery::{Address, Connection, Dialect};
+use protocol::{DeviceId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +13,16 @@ pub const CONTEXT_USER: &str = "user";
 /// See [`CONTEXT_USER`]. Absent when the client named no valid device.
 pub const CONTEXT_DEVICE: &str = "device";
 
+/// See [`CONTEXT_USER`]. The word of a dialect; absent when the client speaks the current one.
+pub const CONTEXT_DIALECT: &str = "dialect";
+/// See [`CONTEXT_USER`]. There, and whatever it is, when an old client asked to be told what was accepted.
+pub const CONTEXT_ACKS: &str = "acks";
+
+/// The device that a user's old client is: it names none, and the server that this one replaces had one socket for a user.
+pub fn old_device() -> DeviceId {
+    "legacy".parse().expect("six letters are a device")
+}
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub struct Inbound {
@@ -22,6 +32,8 @@ pub struct Inbound {
     pub address: Option<Address>,
     /// The connection.
     pub connection: Connection,
+    /// Whether an old client asked to be told what was accepted.
+    pub wants_acks: bool,
     /// The frame, on a message.
     pub body: String,
 }
@@ -64,7 +76,9 @@ pub fn inbound(event: Value) -> Result<Inbound, HandlerError> {
         connection: Connection {
             id: context.connection_id.as_deref().ok_or_else(|| missing("connectionId"))?.into(),
             connected_at: Timestamp::from_millis(connected_at),
+            dialect: Dialect::of(text(CONTEXT_DIALECT)),
         },
+        wants_acks: text(CONTEXT_ACKS).is_some(),
         body: event.body.unwrap_or_default(),
     })
 }

@@ -159,7 +159,7 @@ mod tests {
     use std::sync::Arc;
 
     use aws::{DynamoDirectory, Tables};
-    use delivery::{Address, Connection, Directory, Registration};
+    use delivery::{Address, Connection, Dialect, Directory, Registration};
     use protocol::Timestamp;
 
     use super::*;
@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn connection(id: &str, secs: u64) -> Connection {
-        Connection { id: id.into(), connected_at: at(secs) }
+        Connection { id: id.into(), connected_at: at(secs), dialect: Dialect::Current }
     }
 
     /// Rows expire by the machine's clock, so the time is near it.

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use delivery::{
-    Address, Await, Connection, Device, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue,
+    Address, Await, Connection, Device, Dialect, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue,
     Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
 use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
@@ -203,6 +203,7 @@ pub async fn directory(directory: impl Directory) {
     it_is_noted_when_devices_were_seen(&directory).await;
     who_shows_presence_has_said_so(&directory).await;
     wake_states_are_replaced_only_if_unchanged(&directory).await;
+    a_connection_keeps_its_dialect_and_leaves_it_to_none(&directory).await;
 }
 
 fn address(user_name: &str, device_name: &str) -> Address {
@@ -210,7 +211,7 @@ fn address(user_name: &str, device_name: &str) -> Address {
 }
 
 fn connection(id: &str, after_secs: u64) -> Connection {
-    Connection { id: id.into(), connected_at: NOW.plus(Duration::from_secs(after_secs)) }
+    Connection { id: id.into(), connected_at: NOW.plus(Duration::from_secs(after_secs)), dialect: Dialect::Current }
 }
 
 async fn connections_of(directory: &impl Directory, name: &str, now: Timestamp) -> Vec<(String, Option<Connection>)> {
@@ -261,6 +262,23 @@ async fn connections_end(directory: &impl Directory) {
     assert_eq!(connections_of(directory, "cid", end).await, [("phone".to_owned(), None)]);
     let next = directory.register(&phone, &connection("c2", 7_200), end).await.expect("an outcome");
     assert_eq!(next, Registration::Registered { displaced: None }, "what has ended is not displaced");
+}
+
+async fn a_connection_keeps_its_dialect_and_leaves_it_to_none(directory: &impl Directory) {
+    let device = address("flo", "legacy");
+    let old = |id, secs, dialect| Connection { dialect, ..connection(id, secs) };
+    let (json, base64) = (old("c1", 1, Dialect::OldJson), old("c2", 2, Dialect::OldBase64));
+    let mut displaced = None;
+    for next in [json, base64, connection("c3", 3)] {
+        let outcome = directory.register(&device, &next, NOW).await.expect("an outcome");
+        assert_eq!(outcome, Registration::Registered { displaced });
+        assert_eq!(connections_of(directory, "flo", NOW).await, [("legacy".to_owned(), Some(next.clone()))]);
+        displaced = Some(next);
+    }
+    directory.register(&device, &old("c4", 4, Dialect::OldJson), NOW).await.expect("an outcome");
+    directory.unregister(&device, &"c4".into()).await.expect("unregistered");
+    directory.register(&device, &connection("c5", 5), NOW).await.expect("an outcome");
+    assert_eq!(connections_of(directory, "flo", NOW).await, [("legacy".to_owned(), Some(connection("c5", 5)))]);
 }
 
 async fn devices_are_known_without_a_connection(directory: &impl Directory) {

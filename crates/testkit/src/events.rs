@@ -34,6 +34,9 @@ pub fn websocket(route_key: &str, address: &Address, connection: &Connection, bo
         },
         "isBase64Encoded": false,
     });
+    if let Some(word) = connection.dialect.word() {
+        event["requestContext"]["authorizer"]["dialect"] = word.into();
+    }
     if let Some(body) = body {
         event["body"] = body.into();
     }

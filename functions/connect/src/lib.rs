@@ -1,18 +1,21 @@
 //! `connect`: runs the three events around a connection: the authorizer (who is it), `$connect` (register the device's connection,
 //! then enqueue a Drain), `$disconnect` (unregister it, if it is still the registered one).
 //!
-//! What a token must be is in [`token`]; where keys come from is in [`jwks`].
+//! What a token must be is in [`token`]; where keys come from is in [`jwks`]; which device a client is, and how it speaks, is in [`client`].
 
+pub mod client;
 pub mod jwks;
 mod settings;
 pub mod token;
 
 use delivery::drain::DELAY;
-use delivery::{Connection, Connections, Directory, Drain, Invocation, Job, Queue, Registration, Scheduled};
+use delivery::{Connection, Connections, Dialect, Directory, Drain, Invocation, Job, Queue, Registration, Scheduled};
 use lambda::HandlerError;
-use lambda::websocket::{CONTEXT_DEVICE, CONTEXT_USER, Inbound, inbound, response};
-use protocol::{Code, DeviceId, ServerFrame};
+use lambda::websocket::{CONTEXT_ACKS, CONTEXT_DEVICE, CONTEXT_DIALECT, CONTEXT_USER, Inbound, inbound, response};
+use protocol::{Code, ServerFrame};
 use serde_json::{Value, json};
+
+use crate::client::Admitted;
 
 pub use settings::Settings;
 pub use token::{Authorizer, TokenRules};
@@ -55,8 +58,15 @@ impl<D: Directory, Q: Queue, C: Connections> Connect<D, Q, C> {
         let user = self.authorizer.user(&request, invocation.now).await?;
         let mut context = json!({CONTEXT_USER: user.as_str()});
         // A device that is missing or malformed is for `$connect` to refuse: here the only answers are about the token.
-        if let Some(device) = request.device.as_deref().and_then(|device| device.parse::<DeviceId>().ok()) {
+        if let Some(Admitted { device, dialect, wants_acks }) = request.client.admit() {
             context[CONTEXT_DEVICE] = device.as_str().into();
+            // Texts, since nothing else reaches a function as what it was.
+            if let Some(word) = dialect.word() {
+                context[CONTEXT_DIALECT] = word.into();
+            }
+            if wants_acks {
+                context[CONTEXT_ACKS] = "true".into();
+            }
         }
         Ok(json!({
             "principalId": user.as_str(),
@@ -100,8 +110,11 @@ impl<D: Directory, Q: Queue, C: Connections> Connect<D, Q, C> {
     }
 
     /// Tells a displaced connection so and closes it. If that fails it is useless anyhow: it is registered no more.
+    ///
+    /// An old client is left alone, as the server that this one replaces did: it would not understand, it would come back, and two of
+    /// one user would displace each other for ever. What it says is still heard, and it is told nothing any more.
     async fn displace(&self, displaced: Option<Connection>) {
-        let Some(connection) = displaced else { return };
+        let Some(connection) = displaced.filter(|displaced| displaced.dialect == Dialect::Current) else { return };
         let frame = ServerFrame::Error {
             code: Code::Displaced,
             detail: "another connection of this device took over; do not reconnect".to_owned(),

@@ -7,6 +7,7 @@ use protocol::{Timestamp, UserId};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::client::Client;
 use crate::jwks::Jwks;
 
 /// Clock skew that is forgiven, in seconds.
@@ -31,8 +32,8 @@ pub struct TokenRules {
 pub struct Request {
     /// The token that was offered, from the header or, where headers cannot be set, from the query.
     token: Option<String>,
-    /// The device that was named, unread.
-    pub device: Option<String>,
+    /// What the query says of the client.
+    pub client: Client,
     /// `arn:..:API/STAGE/*`: a policy for `$connect` alone would be in force on the later routes too, and deny them.
     pub stage_resource: String,
 }
@@ -63,7 +64,9 @@ pub fn request(event: Value) -> Result<Request, HandlerError> {
         Some((_, header)) => header.as_str().and_then(bearer).map(str::to_owned),
         None => query("access_token"),
     };
-    Ok(Request { token, device: query("device"), stage_resource: format!("{api}/{stage}/*") })
+    let client =
+        Client { device: query("device"), client: query("client"), ack: query("ack"), format: query("format") };
+    Ok(Request { token, client, stage_resource: format!("{api}/{stage}/*") })
 }
 
 /// The token of an `Authorization: Bearer TOKEN`.

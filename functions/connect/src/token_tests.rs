@@ -62,7 +62,7 @@ fn the_token_comes_from_the_header_before_the_query() {
     assert_eq!(token(json!({})).as_deref(), Some("query"));
     assert_eq!(token(json!({"Authorization": "Basic eA=="})), None, "a bad header is not overlooked");
     let request = request(event(json!({}))).expect("a request");
-    assert_eq!(request.device.as_deref(), Some("phone"));
+    assert_eq!(request.client.device.as_deref(), Some("phone"));
     assert_eq!(request.stage_resource, "arn:aws:execute-api:eu-west-1:1:api/prod/*");
 }
 

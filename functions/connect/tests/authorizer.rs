@@ -114,6 +114,10 @@ async fn a_good_token_is_allowed_on_the_whole_stage_and_travels_in_the_context()
     );
     let by_query = issuer.ask(events::authorizer(None, &[("access_token", &token), ("device", "a b")])).await;
     assert_eq!(by_query.expect("a policy")["context"], json!({"user": "alice"}), "a bad device is for $connect");
+    let old =
+        issuer.ask(events::authorizer(None, &[("access_token", &token), ("ack", "true"), ("format", "text")])).await;
+    let context = json!({"user": "alice", "device": "legacy", "dialect": "json", "acks": "true"});
+    assert_eq!(old.expect("a policy")["context"], context, "what an old client is need not be read again");
     assert_eq!(issuer.fetches.load(Ordering::SeqCst), 1, "keys are kept");
     let nameless = issuer.token(&key, Algorithm::ES256, None);
     assert!(issuer.offer(&nameless).await.is_ok(), "there is only one key it can mean");

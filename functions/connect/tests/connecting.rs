@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect::{Authorizer, Connect, TokenRules};
-use delivery::{Address, Connection, Directory, Job};
+use delivery::{Address, Connection, Dialect, Directory, Job};
 use lambda::HandlerError;
 use protocol::{Code, ServerFrame};
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl Stage {
     }
 
     fn connection(&self, id: &str) -> Connection {
-        Connection { id: id.into(), connected_at: self.clock.now() }
+        Connection { id: id.into(), connected_at: self.clock.now(), dialect: Dialect::Current }
     }
 
     async fn event(&self, route_key: &str, connection: &Connection) -> Result<u64, HandlerError> {
@@ -54,6 +54,23 @@ async fn connecting_registers_and_enqueues_a_delayed_drain() {
     assert!(stage.function.queue.receive(10).is_empty());
     stage.clock.advance(Duration::from_secs(1));
     assert_eq!(stage.function.queue.receive(10).len(), 1);
+}
+
+#[tokio::test]
+async fn an_old_client_is_displaced_without_a_word_and_stays_open() {
+    let stage = Stage::new();
+    let first = Connection { dialect: Dialect::OldJson, ..stage.connection("c1") };
+    stage.clock.advance(Duration::from_secs(1));
+    let second = Connection { dialect: Dialect::OldBase64, ..stage.connection("c2") };
+    assert_eq!(stage.event("$connect", &first).await.expect("a status"), 200);
+    assert_eq!(stage.event("$connect", &second).await.expect("a status"), 200);
+    assert_eq!(stage.function.directory.connection(&phone()), Some(second.clone()), "its dialect is kept");
+    assert!(
+        stage.function.connections.ledger.take().is_empty(),
+        "neither told nor closed: it would come back for ever"
+    );
+    assert_eq!(stage.event("$disconnect", &first).await.expect("a status"), 200);
+    assert_eq!(stage.function.directory.connection(&phone()), Some(second));
 }
 
 #[tokio::test]

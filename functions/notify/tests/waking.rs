@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delivery::{Address, Connection, Directory, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake};
+use delivery::{Address, Connection, Dialect, Directory, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake};
 use notify::Notify;
 use protocol::{Body, Kind, MessageId, Recipient, UserId};
 use testkit::queue::event;
@@ -31,7 +31,7 @@ impl Stage {
             gateway: MemoryGateway::default(),
             interval: Duration::from_secs(30),
         };
-        let connection = Connection { id: "past".into(), connected_at: clock.now() };
+        let connection = Connection { id: "past".into(), connected_at: clock.now(), dialect: Dialect::Current };
         function.directory.register(&phone(), &connection, clock.now()).await.expect("registered");
         function.directory.unregister(&phone(), &connection.id).await.expect("unregistered");
         Self { clock, function }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use delivery::group::Role;
-use delivery::{Address, Attached, Attachment, Connection, Envelope, Group, Holder, Inbox, Job, Member, Row};
+use delivery::{Address, Attached, Attachment, Connection, Dialect, Envelope, Group, Holder, Inbox, Job, Member, Row};
 use protocol::{
     AttachmentId, Body, ClientFrame, Code, Kind, Outgoing, ReceiptEvent, Recipient, Ref, ServerFrame, UserId,
 };
@@ -32,7 +32,7 @@ impl Stage {
     }
 
     async fn route(&self, route_key: &str, frame: &str) -> Value {
-        let connection = Connection { id: "c1".into(), connected_at: self.clock.now() };
+        let connection = Connection { id: "c1".into(), connected_at: self.clock.now(), dialect: Dialect::Current };
         let event = events::websocket(route_key, &address("bob", "phone"), &connection, Some(frame));
         self.function.handle(event, self.clock.invocation()).await.expect("a response")
     }
@@ -371,7 +371,7 @@ async fn whatever_reaches_the_function_is_answered() {
 #[tokio::test]
 async fn an_event_of_the_wrong_shape_fails() {
     let stage = Stage::new();
-    let connection = Connection { id: "c1".into(), connected_at: stage.clock.now() };
+    let connection = Connection { id: "c1".into(), connected_at: stage.clock.now(), dialect: Dialect::Current };
     let mut unauthorized = events::websocket("send", &address("bob", "phone"), &connection, Some("{}"));
     unauthorized["requestContext"]["authorizer"] = json!({});
     let mut deviceless = events::websocket("send", &address("bob", "phone"), &connection, Some("{}"));

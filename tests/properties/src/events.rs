@@ -1,7 +1,7 @@
 //! Events as Lambda hands them to a function: API Gateway's and SQS's. Handlers and their ports are not here.
 
 use connect::token;
-use delivery::{Address, Connection};
+use delivery::{Address, Connection, Dialect};
 use lambda::HandlerError;
 use lambda::batch::records;
 use lambda::http::request;
@@ -34,7 +34,7 @@ pub fn websocket_event(data: &[u8]) {
 /// Valid events of a WebSocket.
 pub fn websocket_event_seeds() -> Vec<String> {
     let address = Address { user: known("bob"), device: known("phone") };
-    let connection = Connection { id: "c1=".into(), connected_at: NOW };
+    let connection = Connection { id: "c1=".into(), connected_at: NOW, dialect: Dialect::Current };
     let frame = format!(r#"{{"action":"ack","refs":["{ID}~{MARK}"]}}"#);
     let mut connect = events::websocket("$connect", &address, &connection, None);
     connect["headers"] = json!({"Host": "localhost", "Authorization": format!("Bearer {MARK}")});

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use delivery::{Address, Connection, ConnectionId, PostOutcome};
+use delivery::{Address, Connection, ConnectionId, Dialect, PostOutcome};
 use protocol::limits::{CONNECTION_LIFETIME, IDLE_TIMEOUT};
 use serde_json::Value;
 use testkit::events::websocket;
@@ -78,7 +78,7 @@ impl Sockets {
             *count += 1;
             format!("c{}", *count).as_str().into()
         };
-        let connection = Connection { id: id.clone(), connected_at: world.now() };
+        let connection = Connection { id: id.clone(), connected_at: world.now(), dialect: Dialect::Current };
         let (phase, used_at) = (Phase::Opening, world.elapsed());
         let socket =
             Socket { address: address.clone(), connection: connection.clone(), phase, dead: false, used_at, client };

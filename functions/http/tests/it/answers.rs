@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery::{Address, Connection, Directory, Envelope, Holder, Inbox, Job, Row};
+use delivery::{Address, Connection, Dialect, Directory, Envelope, Holder, Inbox, Job, Row};
 use http::Http;
 use protocol::{Body, Kind, Recipient};
 use serde_json::{Value, json};
@@ -271,7 +271,7 @@ async fn a_device_is_forgotten_with_its_connection_and_its_inbox_and_nothing_els
     }
     for device in ["phone", "tablet"] {
         let address = Address { user: user("bob"), device: device.parse().expect("a device") };
-        let connection = Connection { id: device.into(), connected_at: stage.clock.now() };
+        let connection = Connection { id: device.into(), connected_at: stage.clock.now(), dialect: Dialect::Current };
         stage.function.directory.register(&address, &connection, stage.clock.now()).await.expect("registered");
     }
     stage.calls();
