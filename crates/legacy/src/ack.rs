@@ -4,6 +4,7 @@ use protocol::{Body, Kind, MessageId, Sender, UserId};
 
 use crate::client_id::ClientId;
 use crate::stored::Stored;
+use crate::words::Type;
 
 /// An old client has a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,12 @@ impl Ack {
 /// What an old client calls a message: the id that its sender's client made if that was an old one, and the message id otherwise.
 pub fn visible_id(id: MessageId, kind: Kind, body: &Body) -> ClientId {
     Stored::read(kind, body).map_or_else(|| id.into(), |stored| stored.id)
+}
+
+/// Whether the original's app says that it has such a message. It says nothing of a notification, since that would take another one,
+/// and so nothing of the news of a group, which it is told as one.
+pub fn is_acked(kind: Kind, body: &Body) -> bool {
+    kind != Kind::System && Stored::read(kind, body).is_none_or(|stored| stored.kind != Type::Notification)
 }
 
 /// Whether `ack` is for the delivery of which these are the pieces.
@@ -99,6 +106,20 @@ mod tests {
         }
         assert!(names(&ack(ID, "server"), id(), &Sender::System, Kind::System, &Body::text("news")));
         assert!(!names(&ack(ID, "alice"), id(), &Sender::System, Kind::System, &Body::text("news")));
+    }
+
+    #[test]
+    fn a_notification_is_not_acked() {
+        let of = |content_type: &str| {
+            let head = format!(r#"{{"type":"chat","to":"bob","contentType":"{content_type}"}}"#);
+            match incoming(&format!(r#"{{"_v":2,"id":"a1","head":{head},"body":{{}}}}"#)) {
+                Ok(Incoming::Message(message)) => is_acked(Kind::Message, &message.body),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!([of("text"), of("custom"), of("notification")], [true, true, false]);
+        assert!(is_acked(Kind::Message, &Body::text("hi")));
+        assert!(!is_acked(Kind::System, &Body::text("news")));
     }
 
     #[test]

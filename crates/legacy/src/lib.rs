@@ -1,6 +1,6 @@
 //! The frames of the original Vartalap server, read into the types of [`protocol`] and rendered from them, so that its clients
-//! can talk to this server unchanged. A pure codec: it opens no socket, reads no clock, keeps no state, and nothing else knows of
-//! it.
+//! can talk to this server unchanged. A pure codec: it opens no socket, reads no clock, keeps no state. Only the edge knows of it:
+//! `route` and `deliver`.
 //!
 //! Who sends is never read from a frame: `head.from`, `from` and `source` are skipped, and whoever renders says who it was.
 //!
@@ -45,7 +45,7 @@ mod proto;
 mod stored;
 mod words;
 
-pub use ack::{Ack, names, visible_id};
+pub use ack::{Ack, is_acked, names, visible_id};
 pub use client_id::{ClientId, message_id, time_in};
 pub use incoming::{Ignored, Incoming, LegacyMessage, Refused, incoming};
 pub use outgoing::{PONG, delivery, server_ack};

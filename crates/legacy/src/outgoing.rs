@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use protocol::limits::MAX_CLIENT_FRAME_BYTES;
 use protocol::{Body, Delivery, Kind, MessageId, Recipient, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,9 +21,11 @@ pub const PONG: &str = "pong";
 
 /// The frame that carries `delivery` to an old client.
 ///
-/// One envelope makes one frame. It can be longer than the `messages` frame that the same envelope makes, since JSON of the
-/// original says a text twice, yet at most 128 KB when the envelope fits a frame of
-/// [`MAX_SERVER_FRAME_BYTES`](protocol::limits::MAX_SERVER_FRAME_BYTES).
+/// One envelope makes one frame. JSON of the original says a text twice, for clients of version 2 and of version 1; where both do not
+/// fit into [`MAX_CLIENT_FRAME_BYTES`], which is also what API Gateway carries to a client in one frame, version 1 is told `[unknown]`.
+/// Then whatever fits a frame of [`MAX_SERVER_FRAME_BYTES`](protocol::limits::MAX_SERVER_FRAME_BYTES) fits here, unless the members of
+/// its head, which version 1 is told once more, are as long as a text. Base64 is a third longer and has nothing to leave out: the
+/// caller must not send a frame that does not fit.
 pub fn delivery(delivery: &Delivery, format: Format) -> String {
     let stored = match delivery.kind {
         Kind::System => news(delivery.id, &delivery.body),
@@ -70,7 +73,10 @@ struct Told<'a> {
 
 fn render(told: &Told<'_>, format: Format) -> String {
     match format {
-        Format::Json => json(told),
+        Format::Json => {
+            let frame = json(told, true);
+            if frame.len() <= MAX_CLIENT_FRAME_BYTES { frame } else { json(told, false) }
+        }
         Format::Base64 => proto::encode(&protobuf(told)),
     }
 }
@@ -176,7 +182,7 @@ struct Json<'a> {
     state: Option<Raw<'a>>,
 }
 
-fn json(told: &Told<'_>) -> String {
+fn json(told: &Told<'_>, says_text_twice: bool) -> String {
     let Told { stored, from, to, channel, .. } = told;
     let others = &stored.head.others;
     let content_type = stored.head.content_type.as_deref().unwrap_or(stored.kind.as_str());
@@ -204,7 +210,7 @@ fn json(told: &Told<'_>) -> String {
         msg_id: stored.id.as_str(),
         r#type: content_type,
         chat_id: others.get("chatId").or_else(|| others.get("chatid")).cloned().unwrap_or_else(|| quoted(to)),
-        text: text_of(&body).unwrap_or_else(|| quoted("[unknown]")),
+        text: text_of(&body).filter(|_| says_text_twice).unwrap_or_else(|| quoted("[unknown]")),
         module: channel.as_str(),
         action: head.get("action").cloned(),
         chat_type: channel.as_str(),

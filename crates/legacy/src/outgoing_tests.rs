@@ -271,6 +271,19 @@ fn what_an_old_client_is_told_can_be_acked() {
 }
 
 #[test]
+fn a_long_text_is_told_once_so_that_its_frame_fits() {
+    for (letters, twice) in [(15_000, true), (17_000, false), (29_000, false)] {
+        let text = "x".repeat(letters);
+        for body in [Body::text(&text), body(&format!(r#"{{"text":"{text}"}}"#))] {
+            let told = delivery(&delivered("alice", &bob(), body), Format::Json);
+            assert!(told.len() <= MAX_CLIENT_FRAME_BYTES, "{} bytes", told.len());
+            assert_eq!(value(&told)["body"]["text"], json!(text));
+            assert_eq!(value(&told)["text"], if twice { json!(text) } else { json!("[unknown]") });
+        }
+    }
+}
+
+#[test]
 fn what_fits_a_frame_fits_what_api_gateway_sends() {
     let escapes = "\\".repeat(29_000);
     let bodies: HashMap<&str, String> = HashMap::from([

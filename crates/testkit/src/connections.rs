@@ -40,8 +40,15 @@ impl MemoryConnections {
 
     /// What has arrived since this was last asked.
     pub fn take_frames(&self, connection: impl Into<ConnectionId>) -> Vec<ServerFrame> {
-        let frames = lock(&self.state).frames.remove(&connection.into()).unwrap_or_default();
-        frames.iter().map(|text| ServerFrame::parse(text).expect("a frame of the protocol")).collect()
+        self.take_texts(connection)
+            .iter()
+            .map(|text| ServerFrame::parse(text).expect("a frame of the protocol"))
+            .collect()
+    }
+
+    /// The same, as text: what an old client is told is no frame of the protocol.
+    pub fn take_texts(&self, connection: impl Into<ConnectionId>) -> Vec<String> {
+        lock(&self.state).frames.remove(&connection.into()).unwrap_or_default()
     }
 
     /// The envelopes that have arrived since this or [`Self::take_frames`] was last asked.

@@ -107,7 +107,10 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
             rows.into_iter().partition(|owed| owed.connection.is_some());
         let postings: Vec<Posting> = connected
             .iter()
-            .filter_map(|owed| Some(Posting::new(&owed.row, owed.row.holder.device()?, owed.connection.as_ref()?, 1)))
+            .filter_map(|owed| {
+                let posting = Posting::new(&owed.row, owed.row.holder.device()?, owed.connection.as_ref()?, 1);
+                Some(Posting { is_stored: !owed.ephemeral, ..posting })
+            })
             .collect();
         let outcomes = self.post(&postings).await;
         let mut gone = Vec::new();

@@ -3,7 +3,7 @@
 use delivery::attempt::is_opening;
 use delivery::drain::{DELAY, PAGE, awaits, next, pending};
 use delivery::{
-    Attachments, Connection, Connections, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic, Pending,
+    Attachments, Connection, Connections, Dialect, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic, Pending,
     PostOutcome, Queue, Scheduled,
 };
 use lambda::Verdict;
@@ -51,7 +51,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
             scheduled.extend(next(job, &page).map(|next| Scheduled::now(Job::Drain(next))));
         }
         self.queue_all(&scheduled).await?;
-        if page.more {
+        // An old client would not know what was drained.
+        if page.more || connection.dialect != Dialect::Current {
             return Ok(Verdict::Done);
         }
         let drained = ServerFrame::Drained { reconnect_by: connection.ends_at() }.render();

@@ -1,14 +1,15 @@
 //! `deliver`: consumes the delivery queue. It puts envelopes into inboxes, posts them, awaits their acks, drains backlogs, and
 //! hands over what a device could not be given.
 //!
-//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `acked_job`, `await_job`, `drain_job`; `granting`, `posting` and `hand_over` are
-//! what they share.
+//! One file a job: `deliver_job`, `fanout_job`, `announce_job`, `acked_job`, `await_job`, `drain_job`; `granting`, `posting`, `dialect` and
+//! `hand_over` are what they share.
 //! What follows from what is decided in `delivery`; here the calls are made, in the order that the invariants ask for.
 
 mod acked_job;
 mod announce_job;
 mod await_job;
 mod deliver_job;
+mod dialect;
 mod drain_job;
 mod fanout_job;
 mod granting;

@@ -1,16 +1,18 @@
 //! Posting envelopes: packed into as few frames as each connection allows, oldest first. What an outcome means is
 //! decided in `delivery::attempt`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Address, Connection, ConnectionId, Connections, Directory, Pending, PostOutcome, Row};
+use delivery::{Address, Connection, ConnectionId, Connections, Directory, Inbox, Key, Pending, PostOutcome, Row};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
-use protocol::{Delivery, DeviceId, pack};
+use protocol::limits::MAX_CLIENT_FRAME_BYTES;
+use protocol::{Delivery, DeviceId};
 use tokio::time::{Instant, timeout_at};
 
+use crate::dialect::{frames, is_acked};
 use crate::{AT_ONCE, Deliver};
 
 /// Longest time for all frames; what is not posted by then is left to the Await. The function has 10 s for a whole batch.
@@ -23,7 +25,10 @@ pub(crate) struct Posting {
     pub(crate) pending: Pending,
     /// Where it is posted.
     pub(crate) connection: Connection,
-    delivery: Delivery,
+    /// Whether it lies in an inbox until it is acked; an ephemeral one does not.
+    pub(crate) is_stored: bool,
+    /// What is posted.
+    pub(crate) delivery: Delivery,
 }
 
 impl Posting {
@@ -32,21 +37,23 @@ impl Posting {
         Self {
             pending: Pending { user: row.user.clone(), device: device.clone(), reference: delivery.reference.clone() },
             connection: connection.clone(),
+            is_stored: true,
             delivery,
         }
     }
 }
 
-impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync, A: Sync> Deliver<I, D, G, Q, C, O, A> {
+impl<I: Inbox, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync, A: Sync> Deliver<I, D, G, Q, C, O, A> {
     /// Posts to many connections at the same time, to each one frame after the other. Answers in order of `postings`.
     pub(crate) async fn post(&self, postings: &[Posting]) -> Vec<PostOutcome> {
-        let mut by_connection: BTreeMap<&ConnectionId, Vec<usize>> = BTreeMap::new();
+        let mut by_connection: BTreeMap<&ConnectionId, (&Connection, Vec<usize>)> = BTreeMap::new();
         for (index, posting) in postings.iter().enumerate() {
-            by_connection.entry(&posting.connection.id).or_default().push(index);
+            let to = &posting.connection;
+            by_connection.entry(&to.id).or_insert_with(|| (to, Vec::new())).1.push(index);
         }
         let deadline = Instant::now() + BUDGET;
         let posted: Vec<_> = by_connection
-            .into_iter()
+            .into_values()
             .map(|(connection, mut indexes)| async move {
                 indexes.sort_by(|a, b| postings[*a].delivery.reference.cmp(&postings[*b].delivery.reference));
                 let deliveries: Vec<Delivery> = indexes.iter().map(|index| postings[*index].delivery.clone()).collect();
@@ -59,16 +66,36 @@ impl<I: Sync, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync, A: Sync> 
         for (index, outcome) in posted.into_iter().flatten() {
             outcomes[index] = outcome;
         }
+        self.ack_for_old_clients(postings, &outcomes).await;
         outcomes
     }
 
-    async fn post_to(&self, connection: &ConnectionId, deliveries: &[Delivery], deadline: Instant) -> Vec<PostOutcome> {
+    /// Deletes what was posted to old clients and is never acked by one, or it would be posted at each connect until it expires. What cannot
+    /// be deleted is posted once more by its Await; what was, its Await takes for acked.
+    async fn ack_for_old_clients(&self, postings: &[Posting], outcomes: &[PostOutcome]) {
+        let posted = postings.iter().zip(outcomes).filter(|(_, outcome)| **outcome == PostOutcome::Posted);
+        let unacked = posted
+            .map(|(posting, _)| posting)
+            .filter(|posting| posting.is_stored && !is_acked(&posting.delivery, posting.connection.dialect));
+        // Two devices may have been posted one unclaimed envelope.
+        let keys: BTreeSet<Key> = unacked.map(|posting| posting.pending.key()).collect();
+        if keys.is_empty() {
+            return;
+        }
+        for failure in self.inbox.delete(&Vec::from_iter(keys)).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%failure, "what an old client was posted could not be deleted");
+        }
+    }
+
+    async fn post_to(&self, connection: &Connection, deliveries: &[Delivery], deadline: Instant) -> Vec<PostOutcome> {
         let mut outcomes = Vec::with_capacity(deliveries.len());
-        for (frame, count) in pack(deliveries) {
+        for (frame, count) in frames(deliveries, connection.dialect) {
             let outcome = match outcomes.last() {
                 // Where one frame failed, the frames after it are not worth their calls, and would overtake it.
                 Some(failed @ (PostOutcome::Gone | PostOutcome::Unknown)) => *failed,
-                _ => timeout_at(deadline, self.connections.post(connection, &frame))
+                // The gateway may close the connection over it. Only a frame of an old client can be so long.
+                _ if frame.len() > MAX_CLIENT_FRAME_BYTES => PostOutcome::TooLarge,
+                _ => timeout_at(deadline, self.connections.post(&connection.id, &frame))
                     .await
                     .unwrap_or(PostOutcome::Unknown),
             };

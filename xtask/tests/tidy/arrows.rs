@@ -43,6 +43,9 @@ const FUNCTION: &[&str] = &["vartalap-aws", "vartalap-delivery", "vartalap-lambd
 /// The function of the HTTP API has the library of the one of the socket: what both are asked, both answer alike.
 const ANSWERS_ALIKE: (&str, &str) = ("vartalap-http", "vartalap-route");
 
+/// What is said to old clients is translated where it is said, and nowhere else.
+const TRANSLATORS: (&[&str], &str) = (&["vartalap-deliver", "vartalap-route"], "vartalap-legacy");
+
 /// In-memory ports, faults and contract suites: any package may test with them, and none may ship them.
 const TESTKIT: &str = "vartalap-testkit";
 
@@ -98,6 +101,7 @@ fn may(package: &Package, dependency: &Dependency) -> bool {
     let allowed = allowed(package).unwrap_or_default();
     allowed.contains(&dependency.name.as_str())
         || (package.name.as_str(), dependency.name.as_str()) == ANSWERS_ALIKE
+        || (TRANSLATORS.0.contains(&package.name.as_str()) && dependency.name == TRANSLATORS.1)
         || (dependency.is_dev() && dependency.name == TESTKIT)
 }
 

@@ -5,5 +5,6 @@ mod delivering;
 mod draining;
 mod fanning;
 mod granting;
+mod old_clients;
 mod stage;
 mod telling;

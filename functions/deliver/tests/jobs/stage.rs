@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use deliver::Deliver;
-use delivery::{Address, Connection, Directory, Drain, Envelope, Inbox, Job, Key, Queue, Row, Scheduled, Waits};
+use delivery::{
+    Address, Connection, Dialect, Directory, Drain, Envelope, Inbox, Job, Key, Queue, Row, Scheduled, Waits,
+};
 use protocol::{Body, Delivery, Kind, MessageId, Recipient, Ref, Shelf, UserId};
 use serde_json::Value;
 use testkit::queue::{Received, event};
@@ -49,7 +51,12 @@ impl Stage {
 
     /// Registers a connection as of now.
     pub(crate) async fn connect(&self, name: &str, device: &str, id: &str) -> Connection {
-        let connection = Connection { id: id.into(), connected_at: self.clock.now() };
+        self.connect_as(Dialect::Current, name, device, id).await
+    }
+
+    /// Registers a connection of this dialect as of now.
+    pub(crate) async fn connect_as(&self, dialect: Dialect, name: &str, device: &str, id: &str) -> Connection {
+        let connection = Connection { id: id.into(), connected_at: self.clock.now(), dialect };
         self.function
             .directory
             .register(&address(name, device), &connection, self.clock.now())
