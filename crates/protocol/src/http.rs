@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use percent_encoding::percent_decode_str;
+use serde_json::value::RawValue;
 
 use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place};
 use crate::code::Code;
 use crate::export::ExportCursor;
 use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
-use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
 use crate::media_type::MediaType;
 use crate::receipt::ReceiptEvent;
 
@@ -43,6 +44,8 @@ pub struct Endpoint {
 }
 
 const MESSAGES: &str = "/v1/messages";
+/// As the server that this one replaces has it.
+const OLD_MESSAGES: &str = "/v1.0/messages";
 const ACKS: &str = "/v1/acks";
 const READS: &str = "/v1/reads";
 const ATTACHMENTS: &str = "/v1/attachments";
@@ -59,6 +62,7 @@ const MEMBER: &str = "/v1/groups/{group}/members/{user}";
 /// Everything that can be asked for.
 pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: MESSAGES, methods: &["GET", "POST"] },
+    Endpoint { path: OLD_MESSAGES, methods: &["POST"] },
     Endpoint { path: ACKS, methods: &["POST"] },
     Endpoint { path: READS, methods: &["POST"] },
     Endpoint { path: ATTACHMENTS, methods: &["POST"] },
@@ -78,6 +82,13 @@ pub const ENDPOINTS: &[Endpoint] = &[
 pub enum Call {
     /// Messages to accept, as a `send` on the socket.
     Send(Send),
+    /// What an old client says, in the words of the server that this one replaces, which are not read here.
+    SendOld {
+        /// 1 to 100 frames.
+        frames: Vec<OldFrame>,
+        /// Whether to tell what was accepted.
+        wants_acks: bool,
+    },
     /// A page of a device's inbox, as a `sync` on its socket.
     Sync {
         /// Whose inbox.
@@ -183,6 +194,15 @@ pub enum Call {
     },
 }
 
+/// One frame of an old client, unread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OldFrame {
+    /// What it would be on a socket; empty if it is neither a text nor an object.
+    pub text: String,
+    /// Whether it was a text. An object is answered by an object.
+    pub is_text: bool,
+}
+
 /// A request that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRequest {
@@ -214,6 +234,7 @@ impl HttpRequest<'_> {
         let group = || named::<GroupId>(names.first().copied());
         match (endpoint.path, self.method) {
             (MESSAGES, "POST") => self.send(),
+            (OLD_MESSAGES, "POST") => self.send_old(),
             (MESSAGES, "GET") => self.sync(),
             (ACKS, "POST") => self.ack(ReceiptEvent::Delivered),
             (READS, "POST") => self.ack(ReceiptEvent::Read),
@@ -251,6 +272,21 @@ impl HttpRequest<'_> {
         let nonce = fields.nonce().map_err(|rejected| BadRequest::new(rejected.code, rejected.detail))?;
         let messages = fields.messages().map_err(|detail| BadRequest::new(Code::InvalidFrame, detail))?;
         Ok(Call::Send(Send { nonce, messages }))
+    }
+
+    /// `format` says how the messages are written, which they say by themselves.
+    fn send_old(&self) -> Result<Call, BadRequest> {
+        let wants_acks = parameters(self.query)?.get("ack").is_some_and(|ack| ack == "true");
+        let says = || BadRequest::new(Code::InvalidFrame, "a body is one JSON list of 1 to 100 messages, in UTF-8");
+        let list: Vec<&RawValue> = serde_json::from_str(self.text_or(says)?).map_err(|_| says())?;
+        if !(1..=MAX_OLD_FRAMES).contains(&list.len()) {
+            return Err(says());
+        }
+        let read = |raw: &RawValue| match raw.get().as_bytes().first() {
+            Some(b'{') => OldFrame { text: raw.get().to_owned(), is_text: false },
+            _ => OldFrame { text: serde_json::from_str(raw.get()).unwrap_or_default(), is_text: true },
+        };
+        Ok(Call::SendOld { frames: list.into_iter().map(read).collect(), wants_acks })
     }
 
     fn ack(&self, event: ReceiptEvent) -> Result<Call, BadRequest> {
@@ -315,14 +351,18 @@ impl HttpRequest<'_> {
 
     /// The members of the body; `code` says what is wrong if it has none.
     fn fields_or(&self, code: Code) -> Result<Fields<'_>, BadRequest> {
-        if self.body.len() > MAX_BODY_BYTES {
-            return Err(BadRequest::new(Code::TooLarge, "a body is at most 256 KB"));
-        }
-        let text =
-            std::str::from_utf8(self.body).map_err(|_| BadRequest::new(code, "a body is one JSON object in UTF-8"))?;
+        let text = self.text_or(|| BadRequest::new(code, "a body is one JSON object in UTF-8"))?;
         Fields::read(text).map_err(|error| {
             BadRequest::new(code, format!("a body is one JSON object without duplicate keys: {}", place(&error)))
         })
+    }
+
+    /// The body, which is text; what is wrong if it is none.
+    fn text_or(&self, bad: impl FnOnce() -> BadRequest) -> Result<&str, BadRequest> {
+        if self.body.len() > MAX_BODY_BYTES {
+            return Err(BadRequest::new(Code::TooLarge, "a body is at most 256 KB"));
+        }
+        std::str::from_utf8(self.body).map_err(|_| bad())
     }
 }
 

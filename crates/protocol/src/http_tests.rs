@@ -55,6 +55,37 @@ fn what_is_under_no_path_is_not_found() {
 }
 
 #[test]
+fn what_an_old_client_says_is_not_read() {
+    let frame = |text: &str, is_text| OldFrame { text: text.to_owned(), is_text };
+    let body = r#"["{\"_v\":2}", {"_v": 2.1}, "CgM=", 7, null, [], "\ud800"]"#;
+    let nothing = || frame("", true);
+    let frames = vec![
+        frame(r#"{"_v":2}"#, true),
+        frame(r#"{"_v": 2.1}"#, false),
+        frame("CgM=", true),
+        nothing(),
+        nothing(),
+        nothing(),
+        nothing(),
+    ];
+    for (query, wants_acks) in [("", false), ("?ack=true", true), ("?ack=false&format=binary", false), ("?ack", false)]
+    {
+        let call = Call::SendOld { frames: frames.clone(), wants_acks };
+        assert_eq!(parse("POST", &format!("/v1.0/messages{query}"), body), Ok(call), "{query}");
+    }
+    let many = format!("[{}]", vec!["{}"; 101].join(","));
+    for bad in ["", "[]", "{}", "7", "[", "[{}] []", many.as_str()] {
+        assert_eq!(code("POST", "/v1.0/messages", bad), Some(Code::InvalidFrame), "{bad}");
+    }
+    assert!(parse("POST", "/v1.0/messages", &many.replacen("{},", "", 1)).is_ok());
+    assert_eq!(code("POST", "/v1.0/messages?ack=true&ack=true", "[{}]"), Some(Code::InvalidRequest));
+    let large = format!("[\"{}\"]", "x".repeat(MAX_BODY_BYTES));
+    assert_eq!(code("POST", "/v1.0/messages", &large), Some(Code::TooLarge));
+    let deep = format!("[{}{}]", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(parse("POST", "/v1.0/messages", &deep).is_ok(), "depth is no matter");
+}
+
+#[test]
 fn a_send_is_the_frame_without_its_action() {
     let message = r#"{"id":"0198a5c0-7c00-7abc-8def-0123456789ab","to":{"user":"bob"},"body":1}"#;
     let body = format!(r#"{{"nonce":"n","messages":[{message},7]}}"#);

@@ -34,6 +34,9 @@ pub const MAX_ATTACHMENTS_PER_SEND: usize = 100;
 /// Source: RFC 6838, section 4.2, which allows each half as many; nobody has registered one that is longer.
 pub const MAX_MEDIA_TYPE_BYTES: usize = 127;
 
+/// Most messages of an old client in one request. The server that this one replaces names no limit; its clients send one at a time.
+pub const MAX_OLD_FRAMES: usize = 100;
+
 /// Most members of a group.
 pub const MAX_GROUP_MEMBERS: usize = 1_024;
 

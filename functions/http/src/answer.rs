@@ -244,7 +244,7 @@ pub(crate) fn failed(failure: &Failure) -> Response {
     error(Code::Unavailable, "the server could not do it now; send it again")
 }
 
-fn json(status: u16, body: &impl Serialize) -> Response {
+pub(crate) fn json(status: u16, body: &impl Serialize) -> Response {
     let body = serde_json::to_string(body).expect("words, names and numbers are always JSON");
     Response { status, allow: None, body: Some(body) }
 }

@@ -10,6 +10,7 @@ mod devices;
 mod erasure;
 mod export;
 mod group_change;
+mod old_messages;
 mod settings;
 
 use delivery::group::{Change, Role};
@@ -67,6 +68,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
         let address = |device| Address { user: user.clone(), device };
         match call {
             Call::Send(send) => answer::frame(&self.answers.send(user, send, now).await),
+            Call::SendOld { frames, wants_acks } => self.send_old(user, frames, wants_acks, invocation).await,
             Call::Sync { device, sync } => {
                 let address = address(device);
                 let seen = sync.after.is_none().then(|| self.note_seen(&address, now));

@@ -79,21 +79,9 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments> Answers<I, G, Q, A> {
         ack: Ack,
         invocation: Invocation,
     ) -> Option<ServerFrame> {
-        let (watched, others): (Vec<&Ref>, Vec<&Ref>) = ack.refs.iter().partition(|reference| reference.is_watched());
-        let (told, untold) = self.tell(address, event, &watched, invocation).await;
-        // One position may be named twice, once as watched.
-        let keys: BTreeSet<Key> =
-            told.into_iter().chain(others).map(|one| Key::of(&address.user, &address.device, one)).collect();
-        let keys: Vec<Key> = keys.into_iter().collect();
-        let mut failures: Vec<Failure> = untold;
-        if !keys.is_empty() {
-            failures.extend(self.inbox.delete(&keys).await.into_iter().filter_map(Result::err));
-        }
-        let failed = failures.iter().inspect(|failure| {
-            tracing::error!(%failure, "an ack could not be taken");
-        });
+        let failed = self.take_acks(address, event, &ack.refs, invocation).await;
         let error = |code, detail: String| Some(ServerFrame::Error { code, detail, nonce: ack.nonce.clone() });
-        match (failed.count(), ack.malformed) {
+        match (failed.len(), ack.malformed) {
             (0, 0) => None,
             (0, malformed) => error(
                 Code::InvalidRef,
@@ -106,6 +94,29 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments> Answers<I, G, Q, A> {
                 format!("{failed} of the refs could not be acked; ack them again when their messages come again"),
             ),
         }
+    }
+
+    /// The same for up to 100 refs, each once. Answers, and logs, why some of them could not be acked.
+    pub(crate) async fn take_acks(
+        &self,
+        address: &Address,
+        event: ReceiptEvent,
+        refs: &[Ref],
+        invocation: Invocation,
+    ) -> Vec<Failure> {
+        let (watched, others): (Vec<&Ref>, Vec<&Ref>) = refs.iter().partition(|reference| reference.is_watched());
+        let (told, mut failures) = self.tell(address, event, &watched, invocation).await;
+        // One position may be named twice, once as watched.
+        let keys: BTreeSet<Key> =
+            told.into_iter().chain(others).map(|one| Key::of(&address.user, &address.device, one)).collect();
+        let keys: Vec<Key> = keys.into_iter().collect();
+        if !keys.is_empty() {
+            failures.extend(self.inbox.delete(&keys).await.into_iter().filter_map(Result::err));
+        }
+        for failure in &failures {
+            tracing::error!(%failure, "an ack could not be taken");
+        }
+        failures
     }
 
     /// Queues that these were acked or read, for those who wait for it: one read and at most one send. Answers which of them may be

@@ -1,17 +1,20 @@
 //! `route`: runs the frames that clients send. What `send`, `ack`, `read` and `sync` are answered is in [`Answers`], which serves HTTP as well;
-//! whatever else arrives is told what is wrong with it.
+//! whatever else arrives is told what is wrong with it. What an old client says is translated in [`mod@legacy`].
 //!
 //! Answers go back as the route response, which costs no `@connections` call; the routes `ack` and `read` have none, so what is
 //! wrong with those is posted.
 
 mod answers;
+pub mod legacy;
 mod settings;
 
-use delivery::{Address, Attachments, Connections, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Attachments, Connections, Dialect, Groups, Inbox, Invocation, Queue};
 use lambda::HandlerError;
 use lambda::websocket::{inbound, response};
 use protocol::{ClientFrame, ReceiptEvent, Rejected, ServerFrame};
 use serde_json::Value;
+
+use crate::legacy::{Outcome, PONG};
 
 pub use answers::Answers;
 pub use settings::Settings;
@@ -36,12 +39,17 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, C: Connections> Route<I, G, 
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
         let inbound = inbound(event)?;
         let address = inbound.address.ok_or_else(|| HandlerError::WrongShape("a frame without a device".to_owned()))?;
-        let answer = self.answer(&address, &inbound.body, invocation).await;
+        let answer = match inbound.connection.dialect {
+            Dialect::Current => self.answer(&address, &inbound.body, invocation).await,
+            Dialect::OldJson | Dialect::OldBase64 => {
+                self.old_answer(&address, inbound.body, inbound.wants_acks, invocation).await
+            }
+        };
         if !UNANSWERED.contains(&inbound.route_key.as_str()) {
             return Ok(response(200, answer));
         }
         if let Some(frame) = answer {
-            // The client will find out by the redelivery if this does not arrive.
+            // The client will find out by the redelivery if this does not arrive. One of an old client is here because it has an `action` too.
             self.connections.post(&inbound.connection.id, &frame).await;
         }
         Ok(response(200, None))
@@ -63,6 +71,25 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, C: Connections> Route<I, G, 
             // Usually answered by API Gateway itself, without this function.
             Ok(ClientFrame::Ping { nonce }) => Some(ServerFrame::Pong { nonce }.render()),
             Err(Rejected { nonce, code, detail }) => Some(ServerFrame::Error { code, detail, nonce }.render()),
+        }
+    }
+
+    /// What the original says: `pong`, what was accepted if its client wants to be told, and nothing about anything else.
+    async fn old_answer(
+        &self,
+        address: &Address,
+        frame: String,
+        wants_acks: bool,
+        invocation: Invocation,
+    ) -> Option<String> {
+        match self.answers.old_frames(address, &[frame], invocation).await.pop()? {
+            Outcome::Pong => Some(PONG.to_owned()),
+            Outcome::Accepted { ack } => wants_acks.then_some(ack),
+            Outcome::Done => None,
+            Outcome::Refused { code, .. } => {
+                tracing::info!(?code, "a frame of an old client was refused, and it was not told");
+                None
+            }
         }
     }
 }
