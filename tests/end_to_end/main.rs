@@ -6,6 +6,7 @@ mod bad_input;
 mod deployment;
 mod http;
 mod limits;
+mod old_clients;
 mod online;
 mod personal;
 mod receipts;

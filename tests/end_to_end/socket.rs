@@ -59,12 +59,17 @@ impl Socket {
         tokio::time::timeout(DEADLINE, next).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
 
-    /// The next frame.
-    pub(crate) async fn frame(&mut self) -> Value {
+    /// The next frame, whatever it says.
+    pub(crate) async fn raw(&mut self) -> String {
         match self.next("a frame").await {
-            Message::Text(text) => serde_json::from_str(&text).expect("JSON"),
+            Message::Text(text) => text.to_string(),
             other => panic!("not a frame: {other:?}"),
         }
+    }
+
+    /// The next frame.
+    pub(crate) async fn frame(&mut self) -> Value {
+        serde_json::from_str(&self.raw().await).expect("JSON")
     }
 
     /// The next frame of a type, past any others.

@@ -1,5 +1,5 @@
 //! What the local cloud answers over HTTP: the socket's handshake, the JWKS, whether it is well, and what is inside it, for tests and
-//! the curious. What is under `/v1` is in `http_api`. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
+//! the curious. What is under `/v1` and `/v1.0` is in `http_api`. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
 //! told otherwise.
 
 use std::net::SocketAddr;
@@ -75,15 +75,30 @@ pub(crate) fn router(http: Http) -> Router {
         .route_layer(from_fn_with_state(http.reach, refuse_pages));
     Router::new()
         .route(&format!("/{STAGE}"), get(upgrade))
+        .route("/v1.0/wss", get(upgrade_old))
+        .route("/v1.0/wss/", get(upgrade_old))
         .route("/v1", any(http_api::answer))
         .route("/v1/", any(http_api::answer))
         .route("/v1/{*rest}", any(http_api::answer))
+        .route("/v1.0/{*rest}", any(http_api::answer))
         // Not guarded as what is inside: who comes here brings a signature, as to S3.
         .route(&format!("{}/{{id}}", files::PATH), get(files::download).put(files::upload).options(files::preflight))
         .route("/.well-known/jwks.json", get(jwks))
         .route("/healthz", get(async || Json(json!({"ok": true}))))
         .merge(inside)
         .with_state(http)
+}
+
+/// The socket under the path that old clients know. On AWS a proxy in front of the API rewrites it so.
+async fn upgrade_old(
+    http: State<Http>,
+    peer: ConnectInfo<Peer>,
+    Query(mut query): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+    ws: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    query.push(("client".to_owned(), "legacy".to_owned()));
+    upgrade(http, peer, Query(query), headers, ws).await
 }
 
 async fn upgrade(

@@ -1,5 +1,5 @@
 //! The HTTP API, as API Gateway is one in front of a function: the JWT authorizer, the event of payload format 2.0, and the function's answer
-//! as a response. What there is under `/v1` only the function knows.
+//! as a response. What there is under `/v1` and `/v1.0` only the function knows.
 
 use std::net::IpAddr;
 

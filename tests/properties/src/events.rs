@@ -7,11 +7,12 @@ use lambda::batch::records;
 use lambda::http::request;
 use lambda::websocket::{CONTEXT_USER, inbound};
 use protocol::http::{ENDPOINTS, MAX_BODY_BYTES};
-use protocol::limits::{MAX_GROUPS_PER_PAGE, MAX_REFS_PER_ACK, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use protocol::limits::{MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_REFS_PER_ACK, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
 use protocol::{BadRequest, Call, Code, HttpRequest, UserId};
 use serde_json::{Value, json};
 use testkit::events;
 
+use crate::frames::{check_old_frame, old_frame_seeds};
 use crate::{ID, MARK, NOW, assert_discreet, known};
 
 /// Any event is somebody's, as the authorizer said and with the body that it has, or is refused without quoting it.
@@ -63,6 +64,12 @@ fn check_request(request: &HttpRequest<'_>) {
     let distinct = |users: &[UserId]| users.iter().enumerate().all(|(n, user)| !users[..n].contains(user));
     match request.parse() {
         Ok(Call::Send(_)) => assert!(request.body.len() <= MAX_BODY_BYTES),
+        Ok(Call::SendOld { frames, .. }) => {
+            assert!((1..=MAX_OLD_FRAMES).contains(&frames.len()) && request.body.len() <= MAX_BODY_BYTES);
+            for frame in &frames {
+                check_old_frame(&frame.text);
+            }
+        }
         Ok(Call::Sync { sync, .. }) => assert!((1..=MAX_SYNC_LIMIT).contains(&sync.limit)),
         Ok(Call::Ack { ack, .. }) => assert!((1..=MAX_REFS_PER_ACK).contains(&(ack.refs.len() + ack.malformed))),
         Ok(Call::ListGroups { limit, .. }) => assert!((1..=MAX_GROUPS_PER_PAGE).contains(&limit)),
@@ -94,6 +101,7 @@ pub fn http_event_seeds() -> Vec<String> {
     let message = format!(r#"{{"messages":[{{"id":"{ID}","to":{{"group":"team"}},"body":"{MARK}"}}]}}"#);
     vec![
         event("POST", "/v1/messages", "", &message),
+        event("POST", "/v1.0/messages", "ack=true", &serde_json::to_string(&old_frame_seeds()).expect("texts")),
         event("GET", "/v1/messages", &format!("device=phone&after={ID}~{MARK}&limit=7"), ""),
         event("POST", "/v1/acks", "", &format!(r#"{{"device":"phone","refs":["{ID}~{MARK}"]}}"#)),
         event("GET", "/v1/groups", &format!("after={MARK}&limit=7"), ""),

@@ -1,5 +1,7 @@
 //! Frames: what clients may say, what the server may say to them, and how envelopes share frames. Sockets are not here.
 
+use std::collections::BTreeMap;
+
 use delivery::accept::{Audience, addressed};
 use delivery::attachment::{Access, named};
 use delivery::{Job, accept};
@@ -175,6 +177,52 @@ pub fn client_frame_seeds() -> Vec<String> {
         format!(r#"{{"action":"ack","nonce":"n2","refs":["{ID}~alice","{ID}~alice~*","{MARK}"]}}"#),
         ClientFrame::render_sync(Some(&after), Some(7), Nonce::new("n3".to_owned()).as_ref()),
         ClientFrame::render_ping(),
+    ]
+}
+
+/// Any text of an old client is read or refused without quoting it; what was read is a message that can be accepted, under an id that
+/// is the same again, or acks a bounded number of messages.
+pub fn old_frame(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        check_old_frame(text);
+    }
+}
+
+pub(crate) fn check_old_frame(text: &str) {
+    let sender: UserId = known("alice");
+    match legacy::incoming(text) {
+        Ok(legacy::Incoming::Message(message)) => {
+            assert!(message.receipt().len() <= MAX_REFS_PER_ACK);
+            let at = message.made_at(&sender, NOW).unwrap_or(NOW);
+            let id = legacy::message_id(&sender, &message.id, at);
+            let again = legacy::incoming(text);
+            assert_eq!(again.as_ref(), Ok(&legacy::Incoming::Message(message.clone())));
+            assert_eq!(message.made_at(&sender, NOW).unwrap_or(NOW), at);
+            let send = Send { nonce: None, messages: vec![Ok(message.outgoing(id))] };
+            assert_eq!(addressed(&send).len(), usize::from(matches!(message.to, Recipient::Group(_))));
+            let acceptance = accept(send, &sender, &BTreeMap::new(), NOW);
+            for scheduled in &acceptance.jobs {
+                let Job::Deliver(job) = &scheduled.job else { panic!("a group that nobody has read") };
+                assert_eq!(job.envelope.from, Sender::from(sender.clone()), "nobody is who a frame says");
+            }
+        }
+        Ok(legacy::Incoming::Ping) => assert_eq!(text, "ping"),
+        Ok(legacy::Incoming::Ack(_) | legacy::Incoming::Ignored(_)) => {}
+        Err(refused) => assert_discreet(refused.detail),
+    }
+}
+
+/// Valid frames of old clients.
+pub fn old_frame_seeds() -> Vec<String> {
+    let head = r#"{"type":"chat","to":"bob","from":"eve","ephemeral":true,"contentType":"text","action":"state"}"#;
+    vec![
+        format!(r#"{{"_v":2.1,"id":"a1755500000000","head":{head},"meta":{{"createdAt":1755500000000}},"body":{{"text":"{MARK}"}}}}"#),
+        format!(r#"{{"msgId":"a1","from":"eve","to":"team","type":"text","chatType":"group","text":"{MARK}"}}"#),
+        r#"{"_v":2,"id":"a1","head":{"to":"alice","contentType":"CLIENT_ACK"}}"#.to_owned(),
+        r#"{"_v":2,"id":"r1","head":{"type":"chat","to":"bob","contentType":"notification","action":"state"},"body":{"ids":["a1"],"state":"read"}}"#.to_owned(),
+        // A message of version 3 from eve to carol.
+        "DQAAQEASAmIyGAIgATIDZXZlOgVjYXJvbEICe30=".to_owned(),
+        "ping".to_owned(),
     ]
 }
 

@@ -34,6 +34,7 @@ pub struct Target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target { name: "client_frame", check: frames::client_frame, seeds: frames::client_frame_seeds },
+    Target { name: "old_frame", check: frames::old_frame, seeds: frames::old_frame_seeds },
     Target { name: "server_frame", check: frames::server_frame, seeds: frames::server_frame_seeds },
     Target { name: "packing", check: frames::packing, seeds: frames::packing_seeds },
     Target { name: "identifiers", check: names::identifiers, seeds: names::identifier_seeds },

@@ -44,6 +44,7 @@ fn case(
 }
 
 const MESSAGES: &str = "/v1/messages";
+const OLD_MESSAGES: &str = "/v1.0/messages";
 const ACKS: &str = "/v1/acks";
 const READS: &str = "/v1/reads";
 const ATTACHMENTS: &str = "/v1/attachments";
@@ -64,6 +65,7 @@ fn cases() -> Vec<Case> {
     let ack = json!({"device": "phone", "refs": [REF]});
     let message =
         json!({"messages": [{"id": "0198a5c0-7c00-7abc-8def-0123456789ab", "to": {"user": "bob"}, "body": 1}]});
+    let old = json!({"_v": 2.1, "id": "a1", "head": {"type": "individual", "to": "bob"}, "body": {"text": "hi"}});
     let padded = json!({"padding": "x".repeat(MAX_BODY_BYTES)});
     let (team, bob) = ("/v1/groups/team", "/v1/groups/team/members/bob");
     let admin = json!({"role": "admin"});
@@ -77,6 +79,10 @@ fn cases() -> Vec<Case> {
         case("GET", MESSAGES, MESSAGES, none.clone(), 400, "invalid_request"),
         case("GET", MESSAGES, "/v1/messages?device=phone&after=x", none.clone(), 400, "invalid_cursor"),
         Case { failing: "page", ..case("GET", MESSAGES, "/v1/messages?device=d", none.clone(), 503, "unavailable") },
+        case("POST", OLD_MESSAGES, OLD_MESSAGES, json!([old]), 201, ""),
+        case("POST", OLD_MESSAGES, OLD_MESSAGES, json!({}), 400, "invalid_frame"),
+        case("POST", OLD_MESSAGES, "/v1.0/messages?ack=1&ack=1", json!([old]), 400, "invalid_request"),
+        Case { failing: "send", ..case("POST", OLD_MESSAGES, OLD_MESSAGES, json!([old]), 503, "unavailable") },
         case("POST", ACKS, ACKS, ack.clone(), 204, ""),
         case("POST", ACKS, ACKS, json!({"device": "phone"}), 400, "invalid_frame"),
         case("POST", ACKS, ACKS, json!({"refs": [REF]}), 400, "invalid_request"),

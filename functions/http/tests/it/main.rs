@@ -5,5 +5,6 @@ mod attachments;
 mod changes;
 mod documented;
 mod export;
+mod old_messages;
 mod presence;
 mod stage;

@@ -83,7 +83,7 @@ macro_rules! bounded {
 }
 
 bounded! {
-    client_frame server_frame packing identifiers references websocket_event http_event authorizer_event sqs_event job
+    client_frame old_frame server_frame packing identifiers references websocket_event http_event authorizer_event sqs_event job
     hand_over stored_item token claims waits settings
 }
 
