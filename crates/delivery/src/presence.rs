@@ -24,11 +24,12 @@ pub fn presence(devices: &[Device]) -> Option<Presence> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::Connection;
+    use crate::envelope::{Connection, Dialect};
 
     fn device(name: &str, last_seen: u64, is_connected: bool, shows_presence: bool) -> Device {
         let last_seen = Timestamp::from_secs(last_seen);
-        let connection = is_connected.then(|| Connection { id: name.into(), connected_at: last_seen });
+        let connection =
+            is_connected.then(|| Connection { id: name.into(), connected_at: last_seen, dialect: Dialect::Current });
         Device { id: name.parse().expect("a device"), connection, last_seen, shows_presence }
     }
 

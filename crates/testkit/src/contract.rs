@@ -9,8 +9,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use delivery::{
-    Address, Await, Connection, Device, Dialect, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending, Queue,
-    Receipt, Registration, Row, Scheduled, Told, WakeState,
+    Address, Await, Connection, Device, Dialect, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending,
+    Queue, Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
 use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 

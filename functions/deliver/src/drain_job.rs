@@ -3,8 +3,8 @@
 use delivery::attempt::is_opening;
 use delivery::drain::{DELAY, PAGE, awaits, next, pending};
 use delivery::{
-    Attachments, Connection, Connections, Dialect, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic, Pending,
-    PostOutcome, Queue, Scheduled,
+    Attachments, Connection, Connections, Dialect, Directory, Drain, Groups, Inbox, Invocation, Job, OfflineTopic,
+    Pending, PostOutcome, Queue, Scheduled,
 };
 use lambda::Verdict;
 use protocol::ServerFrame;

@@ -107,12 +107,7 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments> Answers<I, G, Q, A> {
     }
 
     /// Acks what the acks name, in this device's own inboxes alone: nothing else is looked at.
-    async fn ack_named(
-        &self,
-        address: &Address,
-        mut acks: Vec<Ack>,
-        invocation: Invocation,
-    ) -> Result<(), Failure> {
+    async fn ack_named(&self, address: &Address, mut acks: Vec<Ack>, invocation: Invocation) -> Result<(), Failure> {
         let now = invocation.now;
         let mut after: Option<Ref> = None;
         for _ in 0..MAX_PAGES {

@@ -8,11 +8,11 @@ use delivery::{Address, Connection, Dialect, Envelope, Group, Holder, Inbox, Job
 use protocol::{Body, Code, Kind, Recipient, Sender, ServerFrame, UserId};
 use route::{Answers, Route};
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
+use testkit::{Clock, MemoryAttachments, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
 
 struct Stage {
     clock: Clock,
-    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryConnections>,
+    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryConnections>,
 }
 
 /// What bob's old client is told, and by which way.
@@ -30,6 +30,7 @@ impl Stage {
             inbox: MemoryInbox::default(),
             groups: MemoryGroups::default(),
             queue: MemoryQueue::new(clock.clone()),
+            attachments: MemoryAttachments::default(),
         };
         Self { clock, function: Route { answers, connections: MemoryConnections::default() } }
     }
@@ -58,7 +59,7 @@ impl Stage {
 
     /// Puts a row into an inbox of bob's. `id` is what `from`'s old client calls the message; without one it is a new client's.
     async fn put(&self, holder: Holder, n: u64, from: &str, id: Option<&str>) -> Row {
-        let body = id.map_or_else(|| Body::text("hi"), |id| body(id));
+        let body = id.map_or_else(|| Body::text("hi"), body);
         let envelope = Envelope {
             id: self.clock.message_id(n),
             from: from.parse().expect("a sender"),
@@ -66,9 +67,10 @@ impl Stage {
             kind: if from == "~system" { Kind::System } else { Kind::Message },
             at: self.clock.now(),
             expires_at: self.clock.now().plus(Duration::from_secs(60)),
+            receipts: false,
             body,
         };
-        let row = Row { user: user("bob"), holder, envelope, undelivered: false };
+        let row = Row { user: user("bob"), holder, envelope, undelivered: false, shared: false };
         assert!(self.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         self.calls();
         row

@@ -200,7 +200,7 @@ pub(crate) fn check_old_frame(text: &str) {
             assert_eq!(message.made_at(&sender, NOW).unwrap_or(NOW), at);
             let send = Send { nonce: None, messages: vec![Ok(message.outgoing(id))] };
             assert_eq!(addressed(&send).len(), usize::from(matches!(message.to, Recipient::Group(_))));
-            let acceptance = accept(send, &sender, &BTreeMap::new(), NOW);
+            let acceptance = accept(send, &sender, &BTreeMap::new(), &BTreeMap::new(), NOW);
             for scheduled in &acceptance.jobs {
                 let Job::Deliver(job) = &scheduled.job else { panic!("a group that nobody has read") };
                 assert_eq!(job.envelope.from, Sender::from(sender.clone()), "nobody is who a frame says");

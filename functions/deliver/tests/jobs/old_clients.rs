@@ -26,7 +26,14 @@ impl Stage {
     }
 
     async fn enqueue_to_bob(&self, envelope: Envelope, ephemeral: bool) {
-        self.enqueue(Job::Deliver(delivery::Deliver { envelope, recipient: user("bob"), ephemeral })).await;
+        self.enqueue(Job::Deliver(delivery::Deliver {
+            envelope,
+            recipient: user("bob"),
+            ephemeral,
+            except: None,
+            attachments: Vec::new(),
+        }))
+        .await;
     }
 
     fn texts(&self, connection: &str) -> Vec<String> {

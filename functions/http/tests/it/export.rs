@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use delivery::{Address, Connection, Directory, Envelope, Holder, Inbox, Row};
+use delivery::{Address, Connection, Dialect, Directory, Envelope, Holder, Inbox, Row};
 use protocol::{Body, Kind, Recipient};
 use serde_json::{Value, json};
 
@@ -54,7 +54,7 @@ async fn an_export_of_an_ordinary_user_is_one_answer() {
     let (joined_at, now) = (stage.function.answers.groups.all()[0].members[1].joined_at, stage.clock.now());
     assert_eq!(stage.ask("bob", "PUT", "/v1/devices/tablet", &json!({"presence": true})).await.status, 204);
     let phone = Address { user: user("bob"), device: "phone".parse().expect("a device") };
-    let connection = Connection { id: "sesame".into(), connected_at: now };
+    let connection = Connection { id: "sesame".into(), connected_at: now, dialect: Dialect::Current };
     stage.function.directory.register(&phone, &connection, now).await.expect("registered");
     for (n, device) in ["*", "phone", "tablet"].into_iter().enumerate() {
         stage.pend(device, n as u64, "hi").await;

@@ -120,6 +120,7 @@ async fn an_ack_is_that_of_the_old_client_s_device() {
             kind: Kind::Message,
             at: stage.clock.now(),
             expires_at: stage.clock.now().plus(Duration::from_secs(60)),
+            receipts: false,
             body: Body::text("hi"),
         };
         let row = Row {
@@ -127,6 +128,7 @@ async fn an_ack_is_that_of_the_old_client_s_device() {
             holder: Holder::Device(device.parse().expect("a device")),
             envelope,
             undelivered: false,
+            shared: false,
         };
         assert!(stage.function.answers.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
         row

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use delivery::{Address, Connection, Directory};
+use delivery::{Address, Connection, Dialect, Directory};
 use protocol::Timestamp;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn a_contact_is_there_while_a_device_that_has_opted_in_is() {
     let stage = Stage::new();
     let minute = Duration::from_secs(60);
     for device in ["phone", "tablet"] {
-        let connection = Connection { id: device.into(), connected_at: stage.clock.now() };
+        let connection = Connection { id: device.into(), connected_at: stage.clock.now(), dialect: Dialect::Current };
         stage.function.directory.register(&bobs(device), &connection, stage.clock.now()).await.expect("registered");
     }
     assert_eq!(stage.presence().await.status, 404, "nobody has opted in");
