@@ -48,6 +48,7 @@ pub(crate) async fn a_bad_request_is_answered_with_its_code(cloud: &Deployment) 
         (&alice, "POST", "/v1/acks", json!({"device": "phone", "refs": ["x"]}), 400, "invalid_ref"),
         (&alice, "POST", "/v1/acks", json!({"device": "phone", "refs": []}), 400, "invalid_frame"),
         (&alice, "GET", "/v1/me/export?after=garbage", json!(null), 400, "invalid_cursor"),
+        (&alice, "GET", "/v1/users/a~b/presence", json!(null), 400, "invalid_request"),
         (&alice, "PUT", "/v1/devices/a.b", json!(null), 400, "invalid_request"),
         (&alice, "PUT", "/v1/devices/phone", json!({"presence": 1}), 400, "invalid_request"),
         (&alice, "GET", "/v1/groups?after=a~b", json!(null), 400, "invalid_cursor"),
