@@ -58,12 +58,12 @@ async fn a_sender_who_asks_is_told_once_of_the_first_ack_and_of_a_read() {
         (&delivered["body"], &delivered["to"]),
         (&told("delivered", "bob", &id, "alice"), &json!({"user": "alice"}))
     );
+    let on_tablet = message(&mut tablet).await;
     assert_eq!(
         receipt(&mut tablet).await["body"],
         told("delivered", "bob", &id, "alice"),
         "bob's other device is told"
     );
-    let on_tablet = message(&mut tablet).await;
     tablet.ack(&[on_tablet]).await;
     cloud.until_pending("bob", "tablet", 0).await;
     read(&mut phone, &[&on_phone]).await;

@@ -180,7 +180,7 @@ fn a_device_is_registered_and_unregistered_conditionally() {
     "#]]
     .assert_eq(&update_shown(&unregister_update(&connection.id)));
     expect![[r#"
-        SET ls = :now, #ttl = :ttl REMOVE c, ca, cx
+        SET ls = :now, #ttl = :ttl REMOVE c, ca, cx, cd
         c = :c
         :c = S("c1")
         :now = N("1755500000456")

@@ -416,7 +416,7 @@ async fn chat_marks_what_its_partner_has_once() {
     let (other, first, second) = (receipt(1, "carol", &ids), receipt(2, "bob", &ids), receipt(3, "bob", &ids));
     let forged = Delivery { body: first.body.clone(), ..delivery(4, "") };
     connection.deliver(vec![other.clone(), forged.clone()]).await;
-    command.printed("bob: {\"event\":").await;
+    command.printed(&format!("bob: {}\n", forged.body.as_json())).await;
     connection.deliver(vec![first.clone(), second.clone()]).await;
     command.printed("(shown) hello\n").await;
     command.interrupt().await;

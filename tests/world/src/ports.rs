@@ -2,6 +2,7 @@
 //! that of `testkit`; what is remembered for the check is in `facts`.
 
 mod attachments;
+mod groups;
 
 use std::fmt;
 use std::ops::Range;
@@ -9,13 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{
-    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, Group, GroupPage, Groups, HandOver,
-    Holder, Inbox, Job, Key, Lookup, MembershipPage, News, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason,
-    Receipt, Registration, Row, Scheduled, Told, Transition, Wake, WakeState,
+    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, HandOver, Holder, Inbox, Job, Key,
+    Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row, Scheduled, Told,
+    Wake, WakeState,
 };
-use protocol::{DeviceId, GroupId, Kind, MessageId, MessageName, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, Kind, MessageName, Ref, ServerFrame, Timestamp, UserId};
 
-use crate::facts::Changed;
 use crate::fault::{Fault, Service};
 use crate::functions::{AWAIT_RECEIVES, Function, context};
 use crate::lock;
@@ -344,58 +344,6 @@ impl Directory for Port {
         world.tell(|| format!("wake state of {user}/{holder:?}: {after:?}, replaced: {replaced}"));
         world.answer("write the wake state").await?;
         Ok(replaced)
-    }
-}
-
-impl Groups for Port {
-    async fn group(&self, id: &GroupId) -> Result<Option<Group>, Failure> {
-        let world = &self.0;
-        world.call(Service::Tables, "read a group").await?;
-        let group = world.groups.group(id).await?;
-        world.answer("read a group").await?;
-        Ok(group)
-    }
-
-    async fn change(&self, transition: &Transition, id: MessageId) -> Result<bool, Failure> {
-        let world = &self.0;
-        world.call(Service::Tables, "change a group").await?;
-        let changed = world.groups.change(transition, id).await?;
-        if changed {
-            let members = transition.after.members.iter().map(|member| member.user.clone()).collect();
-            lock(&world.facts).changes.push(Changed { id, members, removed: transition.removed.clone() });
-        }
-        world.tell(|| format!("changes {} from {:?}: {changed}", transition.after.id, transition.before));
-        world.answer("change a group").await?;
-        Ok(changed)
-    }
-
-    async fn news(&self, group: &GroupId, id: MessageId) -> Result<Option<News>, Failure> {
-        let world = &self.0;
-        world.call(Service::Tables, "read the news of a group").await?;
-        let news = world.groups.news(group, id).await?;
-        world.answer("read the news of a group").await?;
-        Ok(news)
-    }
-
-    async fn groups_of(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Result<GroupPage, Failure> {
-        let world = &self.0;
-        world.call(Service::Tables, "read the groups of a user").await?;
-        let page = world.groups.groups_of(user, after, limit).await?;
-        world.answer("read the groups of a user").await?;
-        Ok(page)
-    }
-
-    async fn memberships(
-        &self,
-        user: &UserId,
-        after: Option<&GroupId>,
-        limit: usize,
-    ) -> Result<MembershipPage, Failure> {
-        let world = &self.0;
-        world.call(Service::Tables, "read the memberships of a user").await?;
-        let page = world.groups.memberships(user, after, limit).await?;
-        world.answer("read the memberships of a user").await?;
-        Ok(page)
     }
 }
 
