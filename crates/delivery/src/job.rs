@@ -98,10 +98,10 @@ pub struct Announce {
 }
 
 /// See [`Job::Acked`]. It is queued before the rows are deleted, or a function that ends in between would leave nobody told; so it may
-/// come twice, and the second time it says the same under the same id.
+/// come twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acked {
-    /// The message that tells of it.
+    /// A name for this ack, with its time.
     pub id: MessageId,
     /// Who acked or read.
     pub user: UserId,

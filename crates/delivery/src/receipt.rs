@@ -10,11 +10,13 @@
 //! [`Inbox`]: crate::ports::Inbox
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use fastrand::Rng;
 use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
 
-use crate::envelope::{Address, Envelope};
+use crate::envelope::{Address, Envelope, new_message_id};
 use crate::job::{Acked, AckedMessage, AckedRow, Deliver};
 use crate::ports::Lookup;
 
@@ -98,12 +100,16 @@ pub fn tidings(acked: &Acked, before: &[Told], others: &[DeviceId]) -> Tidings {
     Tidings { delivers, told }
 }
 
-/// One message with what `to` is told. All that follow from one [`Acked`] have its id, and no two of them go to the same inbox.
+/// One message with what `to` is told. The same told for the same ack has the same id; a second receive of the [`Acked`] that finds less left
+/// to tell has another, so that it does not take the place of the first.
 fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Option<DeviceId>) -> Deliver {
     let at = acked.id.timestamp();
+    let mut hasher = DefaultHasher::new();
+    (acked.id, &messages).hash(&mut hasher);
+    let id = new_message_id(at, &mut Rng::with_seed(hasher.finish()));
     let receipt = Receipt { event: acked.event, by: acked.user.clone(), messages };
     let envelope = Envelope {
-        id: acked.id,
+        id,
         from: Sender::System,
         to: Recipient::User(to.clone()),
         kind: Kind::Receipt,

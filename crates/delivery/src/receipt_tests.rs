@@ -69,6 +69,14 @@ fn what_was_told_is_not_told_again() {
 }
 
 #[test]
+fn what_is_told_again_has_the_id_that_it_had_and_what_is_left_to_tell_another() {
+    let both = acked(Delivered, &[(name(1, "alice"), row(true, false)), (name(2, "alice"), row(true, false))]);
+    let ids = |before: &[Told]| tidings(&both, before, &[]).delivers[0].envelope.id;
+    assert_eq!(ids(&[]), ids(&[]));
+    assert_ne!(ids(&[]), ids(&[told(name(1, "alice"), Delivered)]), "it would replace a receipt that says more");
+}
+
+#[test]
 fn nobody_can_forge_a_receipt() {
     // A row that did not ask, and no row at all.
     for (event, row) in [(Delivered, row(false, false)), (Read, row(false, false)), (Read, None)] {

@@ -14,7 +14,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
     Deliver<I, D, G, Q, C, O, A>
 {
     /// Reads the devices and what was told before, queues what is to be told, and keeps that it was: in this order, so that an end in
-    /// between tells twice, under one id, and never not at all.
+    /// between tells twice and never not at all.
     pub(crate) async fn tell(&self, job: &Acked, invocation: Invocation) -> Verdict {
         match self.queue_tidings(job, invocation).await {
             Ok(()) => Verdict::Done,

@@ -236,7 +236,7 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
                 false => Recipient::User(users[rng.usize(0..users.len())].clone()),
             },
             ephemeral,
-            receipts: !ephemeral && rng.f64() < 0.4,
+            receipts: !ephemeral && rng.f64() < 0.2,
             expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
         });
     }
