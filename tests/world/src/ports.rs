@@ -128,8 +128,12 @@ impl Inbox for Port {
                 deleted = world.inbox.rows().iter().filter(|row| same(row)).map(Row::key).collect();
             }
             if running(Function::Route) {
-                let there = |row: &Row| deleted.contains(&row.key()) && !row.envelope.is_expired(world.now());
-                lock(&world.facts).receipts.deleted.extend(world.inbox.rows().into_iter().filter(there));
+                let found = world.inbox.get(&deleted, world.now()).await.unwrap_or_default();
+                let there = found.into_iter().filter_map(|lookup| match lookup {
+                    Lookup::Found(row) => Some(row),
+                    Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => None,
+                });
+                lock(&world.facts).receipts.deleted.extend(there);
             }
             world.inbox.delete(&deleted).await;
             outcomes.extend(self.end("delete", batch, &processed).await);
