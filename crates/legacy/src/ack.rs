@@ -29,9 +29,10 @@ pub fn visible_id(id: MessageId, kind: Kind, body: &Body) -> ClientId {
 }
 
 /// Whether the original's app says that it has such a message. It says nothing of a notification, since that would take another one,
-/// and so nothing of the news of a group, which it is told as one.
+/// and so nothing of the news of a group or of a receipt, which it is told as one.
 pub fn is_acked(kind: Kind, body: &Body) -> bool {
-    kind != Kind::System && Stored::read(kind, body).is_none_or(|stored| stored.kind != Type::Notification)
+    !matches!(kind, Kind::System | Kind::Receipt)
+        && Stored::read(kind, body).is_none_or(|stored| stored.kind != Type::Notification)
 }
 
 /// Whether `ack` is for the delivery of which these are the pieces.
@@ -119,7 +120,7 @@ mod tests {
         };
         assert_eq!([of("text"), of("custom"), of("notification")], [true, true, false]);
         assert!(is_acked(Kind::Message, &Body::text("hi")));
-        assert!(!is_acked(Kind::System, &Body::text("news")));
+        assert!(!is_acked(Kind::System, &Body::text("news")) && !is_acked(Kind::Receipt, &Body::text("read")));
     }
 
     #[test]

@@ -332,7 +332,7 @@ async fn what_cannot_be_taken_changes_nothing_and_is_not_answered() {
         "{}",
         "{",
         "\u{fffe}",
-        "DQAAQEASAmIy",
+        "DQAAQEASAm0x",
         r#"{"action":"dance"}"#,
         &text("b1", "~system"),
         &text("b1", "server"),

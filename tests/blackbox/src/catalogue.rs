@@ -3,8 +3,8 @@
 use blackbox::{Need, Test, test};
 
 use crate::{
-    absent, attempts, bad_input, bad_requests, groups, handshake, limits, online, pages, personal, short_lived,
-    socketless, woken,
+    absent, attachments, attempts, bad_input, bad_requests, groups, handshake, limits, old_clients, online, pages,
+    personal, receipts, short_lived, socketless, woken,
 };
 
 /// All of them. Those that take longest begin first, so that the others run meanwhile.
@@ -42,6 +42,12 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(bad_requests::a_request_without_a_good_token_is_refused).needs(Need::Http),
         test!(bad_requests::a_bad_request_is_answered_with_its_code).needs(Need::Http),
         test!(bad_requests::a_group_has_at_most_1024_members).needs(Need::Http).needs(Need::Crowd),
+        test!(receipts::a_sender_who_asks_is_told_of_an_ack_and_of_a_read),
+        test!(receipts::the_devices_of_a_user_are_told_of_each_other),
+        test!(receipts::nobody_is_told_of_what_was_not_acked),
+        test!(attachments::a_file_is_for_its_uploader_and_the_recipients_of_its_message).needs(Need::Http),
+        test!(attachments::a_file_is_uploaded_once_as_it_was_announced).needs(Need::Http),
+        test!(old_clients::an_old_client_and_a_current_one_talk_to_each_other),
         test!(short_lived::an_ephemeral_message_is_for_who_is_connected),
         test!(short_lived::an_expired_message_is_not_drained),
         test!(pages::a_sync_pages_through_what_is_pending),

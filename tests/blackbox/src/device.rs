@@ -203,6 +203,18 @@ impl Device {
         self.envelope(&format!("the message {id}"), DEADLINE, |envelope| envelope.id == id).await
     }
 
+    /// The next receipt of `event` for this message, past others.
+    pub async fn receipt(&mut self, event: &str, id: &str) -> Received {
+        let what = format!("the receipt that {id} was {event}");
+        let named = |one: &Envelope| {
+            let names = one.body["messages"].as_array();
+            one.is_receipt()
+                && one.body["event"] == event
+                && names.is_some_and(|all| all.iter().any(|one| one["id"] == id))
+        };
+        self.envelope(&what, DEADLINE, named).await
+    }
+
     /// All that is posted before `drained`, each frame oldest first.
     pub async fn backlog(&mut self) -> Backlog {
         let by = Instant::now() + DEADLINE;
@@ -234,7 +246,8 @@ impl Device {
                 assert_eq!(page.more, Some(false), "an empty page has nothing after it");
                 return;
             }
-            let others = |one: &&Envelope| !self.acked.contains(&one.reference) && self.knows(one);
+            let others =
+                |one: &&Envelope| !self.acked.contains(&one.reference) && (self.knows(one) || one.is_receipt());
             let others: Vec<Envelope> = page.messages.iter().filter(others).cloned().collect();
             self.ack(&others).await;
             assert!(Instant::now() < by, "waited {DEADLINE:?} in vain for nothing to be pending: {page:?}");
@@ -254,12 +267,13 @@ impl Device {
         })
     }
 
-    /// Acks copies of what was acked. What was never acked has no business here, and errors have none either.
+    /// Acks copies of what was acked, and receipts. What else was never acked has no business here, and errors have none either.
     async fn ack_copies(&mut self) {
         if let Some(error) = self.arrived.iter().find(|arrived| matches!(arrived.frame, Frame::Error(_))) {
             panic!("an error came that nobody waited for: {error:?}");
         }
-        if let Some(new) = self.posted().find(|envelope| !self.knows(envelope)) {
+        // Any device of a user may be told of another's ack, at any time.
+        if let Some(new) = self.posted().find(|envelope| !self.knows(envelope) && !envelope.is_receipt()) {
             panic!("a message came that nobody waited for: {new:?}");
         }
         let copies: Vec<Envelope> = self.posted().filter(|envelope| envelope.attempt <= 1).cloned().collect();

@@ -78,7 +78,7 @@ pub struct Envelope {
     pub from: String,
     /// The recipient, as the sender wrote it.
     pub to: Value,
-    /// `message`.
+    /// `message`, `system` or `receipt`.
     pub kind: String,
     /// When it was accepted, in milliseconds.
     pub at: u64,
@@ -116,6 +116,13 @@ impl Frame {
             }
             _ => Ok(Self::Unknown(text.to_owned())),
         }
+    }
+}
+
+impl Envelope {
+    /// Whether it says what became of others.
+    pub fn is_receipt(&self) -> bool {
+        self.kind == "receipt"
     }
 }
 

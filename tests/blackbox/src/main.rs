@@ -4,6 +4,7 @@
 //! This file is the command line. Which tests there are is in `catalogue`, and what they are made of is the library.
 
 mod absent;
+mod attachments;
 mod attempts;
 mod bad_input;
 mod bad_requests;
@@ -11,9 +12,11 @@ mod catalogue;
 mod groups;
 mod handshake;
 mod limits;
+mod old_clients;
 mod online;
 mod pages;
 mod personal;
+mod receipts;
 mod short_lived;
 mod socketless;
 mod woken;

@@ -159,7 +159,7 @@ impl End<'_> {
             if let Some(sender) = name.0.user().filter(|sender| row.envelope.receipts && *sender != by) {
                 told(sender);
             }
-            if row.shared {
+            if row.shared && !receipts.unwatched.contains(&(by.clone(), name.clone())) {
                 told(by);
             }
         }

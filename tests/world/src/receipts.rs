@@ -22,6 +22,8 @@ pub(crate) struct Telling {
 pub(crate) struct Receipts {
     /// What each user has said to have, or to have read.
     pub(crate) acked: BTreeSet<(UserId, Name)>,
+    /// What of it was acked under a ref from a time when nobody waited for that, as when another device came later.
+    pub(crate) unwatched: BTreeSet<(UserId, Name)>,
     /// What was queued, for whom, by its id.
     pub(crate) queued: BTreeMap<(UserId, MessageId), Telling>,
     /// Who was told that whom has what.
