@@ -6,7 +6,9 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue};
-use delivery::{Address, Connection, ConnectionId, Device, Directory, Failure, Holder, Registration, WakeState};
+use delivery::{
+    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState,
+};
 use protocol::{Timestamp, UserId};
 
 use crate::dynamo::{self, capacity, is_condition_failure};
@@ -104,8 +106,8 @@ impl Directory for DynamoDirectory {
         self.see("unregister a connection", address, update).await
     }
 
-    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
-        self.see("make a device known", address, keys::enrol_update(presence, now, now.plus(DEVICE_LIFETIME))).await
+    async fn enrol(&self, address: &Address, said: &Enrolment, now: Timestamp) -> Result<(), Failure> {
+        self.see("make a device known", address, keys::enrol_update(said, now, now.plus(DEVICE_LIFETIME))).await
     }
 
     async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {

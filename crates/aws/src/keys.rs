@@ -5,7 +5,7 @@
 //!
 //! | table | pk | sk | attributes |
 //! |---|---|---|---|
-//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `cd` how its client speaks if it is an old one, `ls` last seen (ms), `p` the opt-in to presence, `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
+//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `cd` how its client speaks if it is an old one, `ls` last seen (ms), `p` the opt-in to presence, `pt` its push targets (JSON), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
 //! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
 //! | directory | `U#user` | `G#group` | nothing: the user is in the group |
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
@@ -25,11 +25,12 @@ use std::collections::HashMap;
 
 use delivery::group::{NEWS_LIFETIME, Role};
 use delivery::{
-    Connection, ConnectionId, Device, Dialect, Due, Envelope, Group, Holder, Key, Member, News, Row, Told, WakeState,
+    Connection, ConnectionId, Device, Dialect, Due, Enrolment, Envelope, Group, Holder, Key, Member, News, Row, Told,
+    WakeState,
 };
 use protocol::{
-    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, ReceiptEvent, Recipient, Ref, Shelf, Timestamp,
-    UserId,
+    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, PushTarget, ReceiptEvent, Recipient, Ref, Shelf,
+    Timestamp, UserId,
 };
 
 pub use attachment::*;
@@ -61,6 +62,7 @@ const CONNECTION_END: &str = "cx";
 const DIALECT: &str = "cd";
 const LAST_SEEN: &str = "ls";
 const PRESENCE: &str = "p";
+const PUSH: &str = "pt";
 /// How expressions name [`TTL`], which is a reserved word.
 pub(crate) const TTL_NAME: &str = "#ttl";
 const LAST_WAKE: &str = "lw";
@@ -222,7 +224,18 @@ pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
         id,
         connection: connection(item)?.filter(|connection| connection.ends_at() > now),
         last_seen: Timestamp::from_millis(number_of(item, LAST_SEEN)?),
-        shows_presence: matches!(item.get(PRESENCE), Some(AttributeValue::Bool(true))),
+        shows_presence: is_set(item, PRESENCE),
+        push: push_targets(item),
+    })
+}
+
+/// Those that cannot be read wake nobody. A device is not passed over for it, or it would get no messages either.
+fn push_targets(item: &Item) -> Vec<PushTarget> {
+    let Some(stored) = item.get(PUSH) else { return Vec::new() };
+    let read = stored.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
+    read.unwrap_or_else(|| {
+        tracing::error!(metric = "directory.unreadable", "push targets are unreadable and are skipped");
+        Vec::new()
     })
 }
 
@@ -307,16 +320,26 @@ pub fn seen_update(now: Timestamp, ttl: Timestamp) -> Update {
     Update { condition: format!("attribute_exists({PK})"), ..seen(now, ttl) }
 }
 
-/// The same of any device, known or not, and whether it shows its presence from now on, if that is said.
-pub fn enrol_update(presence: Option<bool>, now: Timestamp, ttl: Timestamp) -> Update {
-    let mut update = seen(now, ttl);
-    match presence {
-        Some(true) => {
-            update.update.push_str(&format!(", {PRESENCE} = :true"));
-            update.values.insert(":true".to_owned(), AttributeValue::Bool(true));
+/// The same of any device, known or not, and what is said of it.
+pub fn enrol_update(said: &Enrolment, now: Timestamp, ttl: Timestamp) -> Update {
+    let presence = said.presence.map(|shows| shows.then_some(AttributeValue::Bool(true)));
+    let push = said.push.as_ref().map(|targets| {
+        let json = || text(serde_json::to_string(targets).expect("push targets are always JSON"));
+        (!targets.is_empty()).then(json)
+    });
+    let (mut update, mut remove) = (seen(now, ttl), Vec::new());
+    for (name, said) in [(PRESENCE, presence), (PUSH, push)] {
+        match said {
+            Some(Some(value)) => {
+                update.update.push_str(&format!(", {name} = :{name}"));
+                update.values.insert(format!(":{name}"), value);
+            }
+            Some(None) => remove.push(name),
+            None => {}
         }
-        Some(false) => update.update.push_str(&format!(" REMOVE {PRESENCE}")),
-        None => {}
+    }
+    if !remove.is_empty() {
+        update.update.push_str(&format!(" REMOVE {}", remove.join(", ")));
     }
     update
 }

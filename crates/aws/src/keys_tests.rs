@@ -196,13 +196,28 @@ fn a_device_is_registered_and_unregistered_conditionally() {
 }
 
 #[test]
+fn push_targets_that_cannot_be_read_take_nothing_from_their_device() {
+    let mut item = Item::from([(SK.to_owned(), text("D#phone")), (LAST_SEEN.to_owned(), number(5))]);
+    let push = |item: &Item| device(item, Timestamp::from_millis(5)).expect("a device").push;
+    assert_eq!(push(&item), []);
+    item.insert(PUSH.to_owned(), text(r#"[{"service":"fcm","token":"t"}]"#));
+    assert_eq!(push(&item), [PushTarget::Fcm { token: "t".to_owned() }]);
+    for odd in [text("[7]"), text("secret"), number(7)] {
+        item.insert(PUSH.to_owned(), odd);
+        assert_eq!(push(&item), []);
+    }
+}
+
+#[test]
 fn a_device_opts_in_and_out_of_presence() {
-    let update = |presence| enrol_update(presence, Timestamp::from_millis(5), Timestamp::from_secs(77));
+    let update = |presence| {
+        enrol_update(&Enrolment { presence, push: None }, Timestamp::from_millis(5), Timestamp::from_secs(77))
+    };
     expect![[r#"
-        SET ls = :now, #ttl = :ttl, p = :true
+        SET ls = :now, #ttl = :ttl, p = :p
 
         :now = N("5")
-        :true = Bool(true)
+        :p = Bool(true)
         :ttl = N("77")
     "#]]
     .assert_eq(&update_shown(&update(Some(true))));
@@ -220,6 +235,23 @@ fn a_device_opts_in_and_out_of_presence() {
         :ttl = N("77")
     "#]]
     .assert_eq(&update_shown(&update(None)));
+    let said = |push| Enrolment { presence: Some(false), push: Some(push) };
+    let update = |push| enrol_update(&said(push), Timestamp::from_millis(5), Timestamp::from_secs(77));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl, pt = :pt REMOVE p
+
+        :now = N("5")
+        :pt = S("[{\"service\":\"fcm\",\"token\":\"t\"}]")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&update(vec![PushTarget::Fcm { token: "t".to_owned() }])));
+    expect![[r#"
+        SET ls = :now, #ttl = :ttl REMOVE p, pt
+
+        :now = N("5")
+        :ttl = N("77")
+    "#]]
+    .assert_eq(&update_shown(&update(vec![])));
     expect![[r#"
         SET ls = :now, #ttl = :ttl
         attribute_exists(pk)

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use protocol::{Body, Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Sender, Shelf, Timestamp, UserId};
+use protocol::{
+    Body, Delivery, DeviceId, Kind, MessageId, PushTarget, Recipient, Ref, Sender, Shelf, Timestamp, UserId,
+};
 use serde::{Deserialize, Serialize};
 
 /// An id for a message that Vartalap itself makes at `now`.
@@ -265,4 +267,15 @@ pub struct Device {
     pub last_seen: Timestamp,
     /// Whether others may be told of its connection and of when it was last seen.
     pub shows_presence: bool,
+    /// Where it can be woken.
+    pub push: Vec<PushTarget>,
+}
+
+/// What is said of a device when it is made known; what is not said stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Whether it shows its presence from now on. A new device does not.
+    pub presence: Option<bool>,
+    /// Where it can be woken from now on. A new device has no such place.
+    pub push: Option<Vec<PushTarget>>,
 }

@@ -12,7 +12,8 @@ fn id(device: &str) -> DeviceId {
 }
 
 fn known(names: impl IntoIterator<Item = String>) -> Vec<Device> {
-    let device = |name: String| Device { id: id(&name), connection: None, last_seen: NOW, shows_presence: false };
+    let device =
+        |name: String| Device { id: id(&name), connection: None, last_seen: NOW, shows_presence: false, push: vec![] };
     names.into_iter().map(device).collect()
 }
 

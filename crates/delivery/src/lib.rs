@@ -37,7 +37,9 @@ pub mod wake;
 pub use accept::{Acceptance, accept};
 pub use attachment::{Attached, Attachment, AttachmentRules, Grant};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
-pub use envelope::{Address, Connection, ConnectionId, Device, Dialect, Envelope, Holder, Key, Row, new_message_id};
+pub use envelope::{
+    Address, Connection, ConnectionId, Device, Dialect, Enrolment, Envelope, Holder, Key, Row, new_message_id,
+};
 pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{

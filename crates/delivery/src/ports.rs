@@ -8,11 +8,13 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use protocol::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, MessageName, Ref, Timestamp, UserId};
+use protocol::{
+    AttachmentId, DeviceId, GroupId, GroupName, MessageId, MessageName, PushTarget, Ref, Timestamp, UserId,
+};
 use serde::Serialize;
 
 use crate::attachment::{Attachment, Grant};
-use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
+use crate::envelope::{Address, Connection, ConnectionId, Device, Enrolment, Holder, Key, Row};
 use crate::group::{Group, Membership, News, Transition};
 use crate::job::{HandOver, Job, Reason};
 use crate::receipt::Told;
@@ -147,12 +149,11 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Makes a device known that has no connection, or notes that it was seen. `presence` is whether it shows its presence from now on;
-    /// `None` leaves that as it is, which for a new device is no.
+    /// Makes a device known that has no connection, or notes that it was seen, and takes what is said of it.
     fn enrol(
         &self,
         address: &Address,
-        presence: Option<bool>,
+        said: &Enrolment,
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
@@ -374,6 +375,9 @@ pub struct Wake {
     pub reason: Reason,
     /// When the wake was decided.
     pub at: Timestamp,
+    /// Where the device has said that it can be woken.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub push: Vec<PushTarget>,
 }
 
 /// What carries wakes to devices.

@@ -78,6 +78,7 @@ mod tests {
             ids: vec!["0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id")],
             reason: Reason::Absent,
             at: Timestamp::from_millis(5),
+            push: Vec::new(),
         };
         let store = open();
         RecordGateway::new(store.clone()).push(&wake).await.expect("a push");

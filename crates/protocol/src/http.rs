@@ -11,8 +11,11 @@ use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place
 use crate::code::Code;
 use crate::export::ExportCursor;
 use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
-use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
+use crate::limits::{
+    MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_PUSH_BYTES, MAX_PUSH_TARGETS, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE,
+};
 use crate::media_type::MediaType;
+use crate::push::PushTarget;
 use crate::receipt::ReceiptEvent;
 
 /// Largest body of a request, in bytes.
@@ -130,6 +133,8 @@ pub enum Call {
         device: DeviceId,
         /// Whether it shows its presence from now on; as before when absent.
         presence: Option<bool>,
+        /// Where it can be woken from now on; as before when absent.
+        push: Option<Vec<PushTarget>>,
     },
     /// A device to be forgotten with what is pending for it.
     ForgetDevice {
@@ -325,11 +330,17 @@ impl HttpRequest<'_> {
 
     /// Nothing has to be said of a device. What else there is to say is up to newer clients.
     fn enrol_device(&self, device: DeviceId) -> Result<Call, BadRequest> {
-        let presence = if self.body.is_empty() { Ok(None) } else { self.fields()?.typed("presence") };
-        let presence = presence.map_err(|_| {
-            BadRequest::new(Code::InvalidRequest, "`presence` is true or false; leave it out to change nothing")
-        });
-        Ok(Call::EnrolDevice { device, presence: presence? })
+        if self.body.is_empty() {
+            return Ok(Call::EnrolDevice { device, presence: None, push: None });
+        }
+        let fields = self.fields()?;
+        let invalid = |says| BadRequest::new(Code::InvalidRequest, says);
+        let presence = fields.typed("presence");
+        let presence = presence.map_err(|_| invalid("`presence` is true or false; leave it out to change nothing"))?;
+        let push = push_targets(&fields).ok_or_else(|| {
+            invalid("`push` is a list of at most 4 push targets, 3 KB together; leave it out to change nothing")
+        })?;
+        Ok(Call::EnrolDevice { device, presence, push })
     }
 
     fn list_groups(&self) -> Result<Call, BadRequest> {
@@ -436,6 +447,19 @@ fn users(fields: &Fields<'_>) -> Result<Option<Vec<UserId>>, BadRequest> {
         }
     }
     Ok(Some(users))
+}
+
+/// The push targets of a body, each once: none where it names none, `None` where what it names is no such list.
+fn push_targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
+    let Some(listed) = fields.typed::<Vec<PushTarget>>("push").ok()? else { return Some(None) };
+    let mut targets: Vec<PushTarget> = Vec::with_capacity(listed.len());
+    for target in listed {
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
+    (targets.len() <= MAX_PUSH_TARGETS && bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }
 
 fn is_admin(fields: &Fields<'_>) -> Result<bool, BadRequest> {

@@ -140,7 +140,11 @@ fn a_device_may_say_whether_it_shows_its_presence() {
         (r#"{"presence":false}"#, Some(false)),
     ] {
         let device = "phone".parse().expect("a device");
-        assert_eq!(parse("PUT", "/v1/devices/phone", body), Ok(Call::EnrolDevice { device, presence }), "{body}");
+        assert_eq!(
+            parse("PUT", "/v1/devices/phone", body),
+            Ok(Call::EnrolDevice { device, presence, push: None }),
+            "{body}"
+        );
     }
     for bad in [
         "true",
@@ -150,6 +154,31 @@ fn a_device_may_say_whether_it_shows_its_presence() {
         r#"{"presence":{"presence":true}}"#,
         r#"{"presence":true,"presence":false}"#,
     ] {
+        assert_eq!(code("PUT", "/v1/devices/phone", bad), Some(Code::InvalidRequest), "{bad}");
+    }
+}
+
+#[test]
+fn a_device_may_say_where_it_can_be_woken() {
+    let targets = |count: usize| -> String {
+        let target = |n| format!(r#"{{"service":"fcm","token":"t{n}"}}"#);
+        format!(r#"{{"push":[{}]}}"#, (0..count).map(target).collect::<Vec<_>>().join(","))
+    };
+    for count in [0, 1, 4] {
+        let Ok(Call::EnrolDevice { push, .. }) = parse("PUT", "/v1/devices/phone", &targets(count)) else {
+            panic!("{count}")
+        };
+        assert_eq!(push.map(|push| push.len()), Some(count));
+    }
+    let twice = r#"{"push":[{"service":"fcm","token":"t"},{"service":"fcm","token":"t"}]}"#;
+    assert!(
+        matches!(parse("PUT", "/v1/devices/a", twice), Ok(Call::EnrolDevice { push: Some(push), .. }) if push.len() == 1)
+    );
+    let long = |n| format!(r#"{{"service":"fcm","token":"{n}{}"}}"#, "x".repeat(1_020));
+    let large = format!(r#"{{"push":[{},{},{}]}}"#, long(1), long(2), long(3));
+    for bad in
+        [targets(5).as_str(), &large, r#"{"push":null}"#, r#"{"push":{}}"#, r#"{"push":["t"]}"#, r#"{"push":[{}]}"#]
+    {
         assert_eq!(code("PUT", "/v1/devices/phone", bad), Some(Code::InvalidRequest), "{bad}");
     }
 }

@@ -54,6 +54,14 @@ pub const MAX_GROUP_NAME_CHARS: usize = 128;
 /// Source: DynamoDB, "BatchGetItem", at most 100 items.
 pub const MAX_GROUPS_PER_PAGE: usize = 100;
 
+/// Most push targets of a device.
+pub const MAX_PUSH_TARGETS: usize = 4;
+
+/// Longest list of push targets of a device, as JSON, in bytes: a device is read with every message to its user, and a read unit carries 4 KB.
+///
+/// Source: DynamoDB, "Read consistency".
+pub const MAX_PUSH_BYTES: usize = 3_072;
+
 /// Most refs in one `ack`.
 pub const MAX_REFS_PER_ACK: usize = 100;
 

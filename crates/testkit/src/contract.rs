@@ -9,10 +9,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use delivery::{
-    Address, Await, Connection, Device, Dialect, Directory, Due, Envelope, Holder, Inbox, Job, Key, Lookup, Pending,
-    Queue, Receipt, Registration, Row, Scheduled, Told, WakeState,
+    Address, Await, Connection, Device, Dialect, Directory, Due, Enrolment, Envelope, Holder, Inbox, Job, Key, Lookup,
+    Pending, Queue, Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
-use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, DeviceId, Kind, MessageName, PushTarget, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 
 pub use attachments::{attachments, files};
 pub use groups::groups;
@@ -202,6 +202,7 @@ pub async fn directory(directory: impl Directory) {
     devices_are_known_without_a_connection(&directory).await;
     it_is_noted_when_devices_were_seen(&directory).await;
     who_shows_presence_has_said_so(&directory).await;
+    a_device_is_woken_where_it_said_last(&directory).await;
     wake_states_are_replaced_only_if_unchanged(&directory).await;
     a_connection_keeps_its_dialect_and_leaves_it_to_none(&directory).await;
 }
@@ -285,12 +286,12 @@ async fn devices_are_known_without_a_connection(directory: &impl Directory) {
     let (phone, tablet) = (address("eli", "phone"), address("eli", "tablet"));
     directory.seen(&phone, NOW).await.expect("nothing happens");
     assert_eq!(connections_of(directory, "eli", NOW).await, [], "who is seen is not made known by it");
-    directory.enrol(&phone, None, NOW).await.expect("enrolled");
+    directory.enrol(&phone, &Enrolment::default(), NOW).await.expect("enrolled");
     assert_eq!(connections_of(directory, "eli", NOW).await, [("phone".to_owned(), None)]);
     directory.register(&phone, &connection("c1", 0), NOW).await.expect("an outcome");
-    directory.enrol(&phone, None, NOW).await.expect("enrolled again");
+    directory.enrol(&phone, &Enrolment::default(), NOW).await.expect("enrolled again");
     directory.seen(&phone, NOW).await.expect("seen");
-    directory.enrol(&tablet, None, NOW).await.expect("enrolled");
+    directory.enrol(&tablet, &Enrolment::default(), NOW).await.expect("enrolled");
     let both = [("phone".to_owned(), Some(connection("c1", 0))), ("tablet".to_owned(), None)];
     assert_eq!(connections_of(directory, "eli", NOW).await, both, "a connection stays what it is");
     directory.forget(&phone).await.expect("forgotten");
@@ -313,7 +314,7 @@ async fn only_device(directory: &impl Directory, name: &str, now: Timestamp) -> 
 async fn it_is_noted_when_devices_were_seen(directory: &impl Directory) {
     let phone = address("gil", "phone");
     let seen = async || only_device(directory, "gil", NOW).await.last_seen;
-    directory.enrol(&phone, None, at(1)).await.expect("enrolled");
+    directory.enrol(&phone, &Enrolment::default(), at(1)).await.expect("enrolled");
     assert_eq!(seen().await, at(1));
     directory.seen(&phone, at(2)).await.expect("seen");
     assert_eq!(seen().await, at(2));
@@ -337,22 +338,43 @@ async fn it_is_noted_when_devices_were_seen(directory: &impl Directory) {
 async fn who_shows_presence_has_said_so(directory: &impl Directory) {
     let phone = address("hal", "phone");
     let shows = async || only_device(directory, "hal", NOW).await.shows_presence;
-    directory.enrol(&phone, None, NOW).await.expect("enrolled");
+    let shown = |presence| Enrolment { presence: Some(presence), push: None };
+    directory.enrol(&phone, &Enrolment::default(), NOW).await.expect("enrolled");
     assert!(!shows().await);
     for said in [true, false] {
-        directory.enrol(&phone, Some(said), NOW).await.expect("enrolled");
-        directory.enrol(&phone, Some(said), NOW).await.expect("twice is the same as once");
+        directory.enrol(&phone, &shown(said), NOW).await.expect("enrolled");
+        directory.enrol(&phone, &shown(said), NOW).await.expect("twice is the same as once");
         assert_eq!(shows().await, said);
-        directory.enrol(&phone, None, NOW).await.expect("enrolled");
+        directory.enrol(&phone, &Enrolment::default(), NOW).await.expect("enrolled");
         directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
         directory.left(&phone, &"c1".into(), NOW).await.expect("left");
         directory.seen(&phone, NOW).await.expect("seen");
         assert_eq!(shows().await, said, "nothing else changes it");
     }
-    directory.enrol(&phone, Some(true), NOW).await.expect("enrolled");
+    directory.enrol(&phone, &shown(true), NOW).await.expect("enrolled");
     directory.forget(&phone).await.expect("forgotten");
     directory.register(&phone, &connection("c2", 2), NOW).await.expect("an outcome");
     assert!(!shows().await, "a device that was forgotten is a new one");
+}
+
+async fn a_device_is_woken_where_it_said_last(directory: &impl Directory) {
+    let phone = address("ida", "phone");
+    let target = |token: &str| PushTarget::Fcm { token: token.to_owned() };
+    let said = |push: &[PushTarget]| Enrolment { presence: None, push: Some(push.to_vec()) };
+    let push = async || only_device(directory, "ida", NOW).await.push;
+    for targets in [vec![target("a"), target("b")], vec![target("c")], vec![]] {
+        directory.enrol(&phone, &said(&targets), NOW).await.expect("enrolled");
+        directory.enrol(&phone, &Enrolment { presence: Some(true), push: None }, NOW).await.expect("enrolled");
+        directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
+        directory.left(&phone, &"c1".into(), NOW).await.expect("left");
+        assert_eq!(push().await, targets, "nothing else changes it");
+    }
+    let both = Enrolment { presence: Some(false), push: Some(vec![target("d")]) };
+    directory.enrol(&phone, &both, NOW).await.expect("enrolled");
+    let device = only_device(directory, "ida", NOW).await;
+    assert_eq!((device.shows_presence, device.push), (false, vec![target("d")]));
+    directory.enrol(&phone, &Enrolment { presence: Some(false), push: Some(vec![]) }, NOW).await.expect("enrolled");
+    assert!(push().await.is_empty());
 }
 
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {

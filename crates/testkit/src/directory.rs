@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use delivery::{Address, Connection, ConnectionId, Device, Directory, Failure, Holder, Registration, WakeState};
-use protocol::{DeviceId, Timestamp, UserId};
+use delivery::{
+    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState,
+};
+use protocol::{DeviceId, PushTarget, Timestamp, UserId};
 
 use crate::ledger::Ledger;
 use crate::lock;
@@ -15,6 +17,7 @@ struct Known {
     connection: Option<Connection>,
     last_seen: Timestamp,
     shows_presence: bool,
+    push: Vec<PushTarget>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +48,7 @@ impl MemoryDirectory {
             connection: known.connection.clone().filter(|connection| connection.ends_at() > now),
             last_seen: known.last_seen,
             shows_presence: known.shows_presence,
+            push: known.push.clone(),
         };
         state.devices.get(user).into_iter().flatten().map(device).collect()
     }
@@ -100,12 +104,15 @@ impl Directory for MemoryDirectory {
         Ok(())
     }
 
-    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
+    async fn enrol(&self, address: &Address, said: &Enrolment, now: Timestamp) -> Result<(), Failure> {
         self.ledger.enter("enrol")?;
         let mut state = lock(&self.state);
         let known = state.devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
         known.last_seen = now;
-        known.shows_presence = presence.unwrap_or(known.shows_presence);
+        known.shows_presence = said.presence.unwrap_or(known.shows_presence);
+        if let Some(push) = &said.push {
+            known.push.clone_from(push);
+        }
         Ok(())
     }
 

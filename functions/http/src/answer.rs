@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use delivery::{Attachment, Device, Failure, Group, GroupPage, Membership, Presence, Row, SignedUrl, Upload};
 use lambda::http::Response;
 use protocol::{
-    AttachmentId, BadRequest, Code, Delivery, DeviceId, GroupId, GroupName, MediaType, ServerFrame, Timestamp, UserId,
+    AttachmentId, BadRequest, Code, Delivery, DeviceId, GroupId, GroupName, MediaType, PushTarget, ServerFrame,
+    Timestamp, UserId,
 };
 use serde::Serialize;
 
@@ -91,6 +92,7 @@ struct ExportBody<'a> {
 struct DeviceLine<'a> {
     device: &'a DeviceId,
     presence: bool,
+    push: &'a [PushTarget],
     connected_at: Option<Timestamp>,
     last_seen: Timestamp,
 }
@@ -215,7 +217,13 @@ pub(crate) fn export(user: &UserId, export: &Export) -> Response {
 
 fn device_line(device: &Device) -> DeviceLine<'_> {
     let connected_at = device.connection.as_ref().map(|connection| connection.connected_at);
-    DeviceLine { device: &device.id, presence: device.shows_presence, connected_at, last_seen: device.last_seen }
+    DeviceLine {
+        device: &device.id,
+        presence: device.shows_presence,
+        push: &device.push,
+        connected_at,
+        last_seen: device.last_seen,
+    }
 }
 
 fn membership_line(membership: &Membership) -> MembershipLine<'_> {

@@ -14,7 +14,7 @@ use delivery::{
 };
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
-use protocol::{MessageId, Timestamp};
+use protocol::{MessageId, PushTarget, Timestamp};
 use serde_json::Value;
 
 pub use settings::Settings;
@@ -131,18 +131,27 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
+    /// Where the device has said that it can be woken.
+    async fn push_targets(&self, hand_over: &HandOver, now: Timestamp) -> Result<Vec<PushTarget>, Failure> {
+        let Some(id) = &hand_over.device else { return Ok(Vec::new()) };
+        let devices = self.directory.devices(&hand_over.user, now).await?;
+        Ok(devices.into_iter().find(|device| device.id == *id).map(|device| device.push).unwrap_or_default())
+    }
+
     /// Pushes one wake for everything that is pending by now. Answers whether anything was.
     async fn push(&self, hand_over: &HandOver, now: Timestamp) -> Result<bool, String> {
         let ids = self.wanting(hand_over, now).await.map_err(|failure| failure.to_string())?;
         if ids.is_empty() {
             return Ok(false);
         }
+        let push = self.push_targets(hand_over, now).await.map_err(|failure| failure.to_string())?;
         let wake = Wake {
             user: hand_over.user.clone(),
             device: hand_over.device.clone(),
             ids,
             reason: hand_over.reason,
             at: now,
+            push,
         };
         self.gateway.push(&wake).await.map_err(|failure| failure.to_string())?;
         Ok(true)

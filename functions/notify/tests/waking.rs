@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use delivery::{Address, Connection, Dialect, Directory, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake};
+use delivery::{
+    Address, Connection, Dialect, Directory, Enrolment, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake,
+};
 use notify::Notify;
-use protocol::{Body, Kind, MessageId, Recipient, UserId};
+use protocol::{Body, Kind, MessageId, PushTarget, Recipient, UserId};
 use testkit::queue::event;
 use testkit::{Clock, MemoryDirectory, MemoryGateway, MemoryInbox, MemoryQueue};
 
@@ -287,4 +289,20 @@ async fn receipts_neither_wake_nor_count_however_many_come_first() {
     stage.settle().await;
     let wakes = stage.wakes();
     assert_eq!(wakes.iter().map(|wake| wake.ids.clone()).collect::<Vec<_>>(), [vec![id]]);
+}
+
+#[tokio::test]
+async fn a_wake_says_where_its_device_can_be_woken() {
+    let stage = Stage::new().await;
+    let target = PushTarget::Fcm { token: "t".to_owned() };
+    let said = Enrolment { presence: None, push: Some(vec![target.clone()]) };
+    stage.function.directory.enrol(&phone(), &said, stage.clock.now()).await.expect("enrolled");
+    stage.function.directory.ledger.take();
+    stage.hand_over(1, own()).await;
+    stage.hand_over(2, Holder::Unclaimed).await;
+    stage.settle().await;
+    assert_eq!(stage.function.directory.ledger.calls("devices"), 1, "one look for a wake of a device");
+    let push: Vec<(bool, Vec<PushTarget>)> =
+        stage.wakes().into_iter().map(|wake| (wake.device.is_some(), wake.push)).collect();
+    assert!(push.contains(&(true, vec![target])) && push.contains(&(false, vec![])), "{push:?}");
 }

@@ -20,6 +20,7 @@ fn wake() -> Wake {
         ids: vec!["0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id")],
         reason: Reason::Exhausted,
         at: Timestamp::from_millis(1_800_000_000_123),
+        push: Vec::new(),
     }
 }
 

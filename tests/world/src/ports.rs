@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{
-    Address, Connection, ConnectionId, Connections, Device, Directory, Failure, HandOver, Holder, Inbox, Job, Key,
-    Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row, Scheduled, Told,
-    Wake, WakeState,
+    Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, HandOver, Holder, Inbox,
+    Job, Key, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row,
+    Scheduled, Told, Wake, WakeState,
 };
 use protocol::{DeviceId, Kind, MessageName, Ref, ServerFrame, Timestamp, UserId};
 
@@ -284,10 +284,10 @@ impl Directory for Port {
         world.answer("unregister who left").await
     }
 
-    async fn enrol(&self, address: &Address, presence: Option<bool>, now: Timestamp) -> Result<(), Failure> {
+    async fn enrol(&self, address: &Address, said: &Enrolment, now: Timestamp) -> Result<(), Failure> {
         let world = &self.0;
         world.call(Service::Tables, "enrol").await?;
-        world.directory.enrol(address, presence, now).await?;
+        world.directory.enrol(address, said, now).await?;
         lock(&world.facts).registered(address);
         world.answer("enrol").await
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use delivery::{Address, Connection, Dialect, Directory, Envelope, Holder, Inbox, Row};
+use delivery::{Address, Connection, Dialect, Directory, Enrolment, Envelope, Holder, Inbox, Row};
 use protocol::{Body, Kind, Recipient};
 use serde_json::{Value, json};
 
@@ -91,7 +91,7 @@ async fn an_export_of_very_much_has_each_once() {
     let stage = Stage::new();
     for n in 0..1_005 {
         let address = Address { user: user("bob"), device: format!("d{n:04}").parse().expect("a device") };
-        stage.function.directory.enrol(&address, None, stage.clock.now()).await.expect("enrolled");
+        stage.function.directory.enrol(&address, &Enrolment::default(), stage.clock.now()).await.expect("enrolled");
     }
     for n in 0..120 {
         stage.ask("bob", "PUT", &format!("/v1/groups/g{n:03}"), &json!({"name": "x"})).await;
