@@ -4,7 +4,7 @@
 //! A sender is told of a message that a row of the recipient's own was really deleted for, or that he was told of before, and of nothing
 //! else: whoever makes up a ref finds neither.
 //!
-//! The user's other devices are told of an ack if they are there, since all that follows is that they show a notification no longer; what was
+//! The user's other devices are told of an ack if they were there, since all that follows is that they show a notification no longer; what was
 //! read they are told as senders are, when they come.
 //!
 //! [`Inbox`]: crate::ports::Inbox
@@ -16,7 +16,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
 
-use crate::envelope::{Address, Envelope, new_message_id};
+use crate::envelope::{Device, Envelope, new_message_id};
 use crate::job::{Acked, AckedMessage, AckedRow, Deliver};
 use crate::ports::Lookup;
 
@@ -58,8 +58,10 @@ pub fn acked<'a>(event: ReceiptEvent, found: impl IntoIterator<Item = (&'a Ref, 
 /// What follows from an [`Acked`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tidings {
-    /// What is to be delivered: to each sender one message, and one to the user's other devices.
+    /// What is to be delivered: to each sender one message, and of a read one to the user's other devices.
     pub delivers: Vec<Deliver>,
+    /// What the user's other devices are told at once of an ack. It is posted, and not stored.
+    pub notice: Option<Envelope>,
     /// What the senders have been told then.
     pub told: Vec<Told>,
 }
@@ -70,13 +72,22 @@ pub fn in_question(acked: &Acked) -> Vec<MessageName> {
     acked.messages.iter().filter(asked).map(|message| message.name.clone()).collect()
 }
 
-/// Decides who is told. `before` is what the senders were told of those of the messages that are [`in_question`]; `others` are the user's
-/// devices beside the one that acked.
-pub fn tidings(acked: &Acked, before: &[Told], others: &[DeviceId]) -> Tidings {
+/// The user's other devices that are told. Of an ack only those that were there by then: one that came later has not shown what it would
+/// have to take back.
+pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
+    let was_there =
+        |device: &Device| device.connection.as_ref().is_some_and(|to| to.connected_at < acked.id.timestamp());
+    let others = devices.iter().filter(|device| device.id != acked.device);
+    others.filter(|device| acked.event == ReceiptEvent::Read || was_there(device)).collect()
+}
+
+/// Decides who is told. `before` is what the senders were told of those of the messages that are [`in_question`]; `has_listeners` is
+/// whether there are [`listeners`].
+pub fn tidings(acked: &Acked, before: &[Told], has_listeners: bool) -> Tidings {
     let mut by_sender: BTreeMap<&UserId, Vec<MessageName>> = BTreeMap::new();
     let (mut told, mut own) = (Vec::new(), Vec::new());
     for AckedMessage { name, row } in &acked.messages {
-        if !others.is_empty() && row.is_none_or(|row| row.shared) {
+        if has_listeners && row.is_none_or(|row| row.shared) {
             own.push(name.clone());
         }
         let before = before.iter().find(|told| told.name == *name);
@@ -94,21 +105,31 @@ pub fn tidings(acked: &Acked, before: &[Told], others: &[DeviceId]) -> Tidings {
     }
     let mut delivers: Vec<Deliver> =
         by_sender.into_iter().map(|(sender, messages)| deliver(acked, sender, messages, None)).collect();
+    let mut notice = None;
     if !own.is_empty() {
-        delivers.push(deliver(acked, &acked.user, own, Some(acked.device.clone())));
+        match acked.event {
+            ReceiptEvent::Delivered => notice = Some(envelope(acked, &acked.user, own)),
+            ReceiptEvent::Read => delivers.push(deliver(acked, &acked.user, own, Some(acked.device.clone()))),
+        }
     }
-    Tidings { delivers, told }
+    Tidings { delivers, notice, told }
 }
 
-/// One message with what `to` is told. The same told for the same ack has the same id; a second receive of the [`Acked`] that finds less left
-/// to tell has another, so that it does not take the place of the first.
+/// One message with what `to` is told.
 fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Option<DeviceId>) -> Deliver {
+    let envelope = envelope(acked, to, messages);
+    Deliver { envelope, recipient: to.clone(), ephemeral: false, except, attachments: Vec::new() }
+}
+
+/// The same as an envelope. The same told for the same ack has the same id; a second receive of the [`Acked`] that finds less left
+/// to tell has another, so that it does not take the place of the first.
+fn envelope(acked: &Acked, to: &UserId, messages: Vec<MessageName>) -> Envelope {
     let at = acked.id.timestamp();
     let mut hasher = DefaultHasher::new();
     (acked.id, &messages).hash(&mut hasher);
     let id = new_message_id(at, &mut Rng::with_seed(hasher.finish()));
     let receipt = Receipt { event: acked.event, by: acked.user.clone(), messages };
-    let envelope = Envelope {
+    Envelope {
         id,
         from: Sender::System,
         to: Recipient::User(to.clone()),
@@ -117,15 +138,6 @@ fn deliver(acked: &Acked, to: &UserId, messages: Vec<MessageName>, except: Optio
         expires_at: Timestamp::from_secs(at.plus(RECEIPT_LIFETIME).as_secs()),
         receipts: false,
         body: receipt.body(),
-    };
-    let ephemeral = except.is_some() && acked.event == ReceiptEvent::Delivered;
-    Deliver { envelope, recipient: to.clone(), ephemeral, except, attachments: Vec::new() }
-}
-
-impl Acked {
-    /// The device that acked.
-    pub fn address(&self) -> Address {
-        Address { user: self.user.clone(), device: self.device.clone() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is told of an ack or a read, and who is not.
 
 use super::*;
+use crate::envelope::{Connection, Dialect};
 
 const ID: &str = "0198a5c0-7c00-7abc-8def-00000000000";
 
@@ -49,7 +50,7 @@ fn a_sender_is_told_once_of_all_that_asked() {
         (name(3, "alice"), row(false, false)),
         (name(4, "alice"), row(true, false)),
     ];
-    let tidings = tidings(&acked(Delivered, &messages), &[], &[]);
+    let tidings = tidings(&acked(Delivered, &messages), &[], false);
     let alice = vec![name(1, "alice"), name(4, "alice")];
     assert_eq!(said(&tidings), [("alice".into(), None, alice), ("carol".into(), None, vec![name(2, "carol")])]);
     assert_eq!(tidings.told.len(), 3);
@@ -62,7 +63,7 @@ fn what_was_told_is_not_told_again() {
     for (event, before, is_told) in
         [(Delivered, Delivered, false), (Delivered, Read, false), (Read, Read, false), (Read, Delivered, true)]
     {
-        let tidings = tidings(&acked(event, &message), &[told(name(1, "alice"), before)], &[]);
+        let tidings = tidings(&acked(event, &message), &[told(name(1, "alice"), before)], false);
         assert_eq!(!tidings.delivers.is_empty(), is_told, "{event:?} after {before:?}");
         assert_eq!(!tidings.told.is_empty(), is_told);
     }
@@ -71,7 +72,7 @@ fn what_was_told_is_not_told_again() {
 #[test]
 fn what_is_told_again_has_the_id_that_it_had_and_what_is_left_to_tell_another() {
     let both = acked(Delivered, &[(name(1, "alice"), row(true, false)), (name(2, "alice"), row(true, false))]);
-    let ids = |before: &[Told]| tidings(&both, before, &[]).delivers[0].envelope.id;
+    let ids = |before: &[Told]| tidings(&both, before, false).delivers[0].envelope.id;
     assert_eq!(ids(&[]), ids(&[]));
     assert_ne!(ids(&[]), ids(&[told(name(1, "alice"), Delivered)]), "it would replace a receipt that says more");
 }
@@ -80,12 +81,12 @@ fn what_is_told_again_has_the_id_that_it_had_and_what_is_left_to_tell_another() 
 fn nobody_can_forge_a_receipt() {
     // A row that did not ask, and no row at all.
     for (event, row) in [(Delivered, row(false, false)), (Read, row(false, false)), (Read, None)] {
-        assert_eq!(tidings(&acked(event, &[(name(1, "alice"), row)]), &[], &[]), Tidings::default());
+        assert_eq!(tidings(&acked(event, &[(name(1, "alice"), row)]), &[], false), Tidings::default());
     }
     // What was acked before can be read now.
     let read = acked(Read, &[(name(1, "alice"), None)]);
     assert_eq!(in_question(&read), [name(1, "alice")]);
-    let read = tidings(&read, &[told(name(1, "alice"), Delivered)], &[]);
+    let read = tidings(&read, &[told(name(1, "alice"), Delivered)], false);
     assert_eq!(said(&read), [("alice".into(), None, vec![name(1, "alice")])]);
 }
 
@@ -97,14 +98,33 @@ fn other_devices_are_told_of_what_they_may_have() {
         (name(3, "~system"), row(false, true)),
         (name(4, "bob"), row(true, true)),
     ];
+    let own = vec![name(1, "alice"), name(3, "~system"), name(4, "bob")];
     let job = acked(Delivered, &messages);
     assert_eq!(in_question(&job), [name(4, "bob")]);
-    let own = vec![name(1, "alice"), name(3, "~system"), name(4, "bob")];
-    assert_eq!(said(&tidings(&job, &[], &[device("tablet")])), [("bob".into(), Some("phone".into()), own)]);
-    assert_eq!(tidings(&job, &[], &[]), Tidings::default(), "there is no other device");
-    for (event, is_ephemeral) in [(Delivered, true), (Read, false)] {
-        let told = tidings(&acked(event, &messages), &[], &[device("tablet")]).delivers;
-        assert_eq!(told[0].ephemeral, is_ephemeral, "{event:?}");
+    let told = tidings(&job, &[], true);
+    let notice = Receipt::of(&told.notice.expect("a notice").body).expect("a receipt");
+    assert_eq!((notice.event, notice.messages, told.delivers), (Delivered, own.clone(), vec![]));
+    let read = tidings(&acked(Read, &messages), &[], true);
+    assert_eq!(said(&read), [("bob".into(), Some("phone".into()), own)]);
+    assert_eq!((read.notice, read.delivers[0].ephemeral), (None, false));
+    assert_eq!(tidings(&job, &[], false), Tidings::default(), "there is no other device");
+}
+
+#[test]
+fn of_an_ack_those_are_told_who_were_there() {
+    let at = acked(Delivered, &[]).id.timestamp();
+    let secs = Duration::from_secs;
+    let device = |name: &str, connected_at: Option<Timestamp>| {
+        let connection =
+            connected_at.map(|connected_at| Connection { id: name.into(), connected_at, dialect: Dialect::Current });
+        Device { id: device(name), connection, last_seen: at, shows_presence: false, push: vec![] }
+    };
+    let before = Some(at.minus(secs(1)));
+    let devices =
+        [device("phone", before), device("tablet", before), device("laptop", Some(at)), device("watch", None)];
+    for (event, expected) in [(Delivered, &["tablet"][..]), (Read, &["tablet", "laptop", "watch"])] {
+        let told = listeners(&acked(event, &[]), &devices);
+        assert_eq!(told.iter().map(|device| device.id.as_str()).collect::<Vec<_>>(), expected);
     }
 }
 

@@ -452,6 +452,9 @@ fn users(fields: &Fields<'_>) -> Result<Option<Vec<UserId>>, BadRequest> {
 /// The push targets of a body, each once: none where it names none, `None` where what it names is no such list.
 fn push_targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
     let Some(listed) = fields.typed::<Vec<PushTarget>>("push").ok()? else { return Some(None) };
+    if listed.len() > MAX_PUSH_TARGETS {
+        return None;
+    }
     let mut targets: Vec<PushTarget> = Vec::with_capacity(listed.len());
     for target in listed {
         if !targets.contains(&target) {
@@ -459,7 +462,7 @@ fn push_targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
         }
     }
     let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
-    (targets.len() <= MAX_PUSH_TARGETS && bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
+    (bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }
 
 fn is_admin(fields: &Fields<'_>) -> Result<bool, BadRequest> {

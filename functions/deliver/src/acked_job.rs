@@ -1,14 +1,15 @@
-//! Acked: tells the senders and the user's other devices what was acked or read. Who is told what is decided in `delivery::receipt`; the
-//! telling is a Deliver like any other.
+//! Acked: tells the senders and the user's other devices what was acked or read. Who is told what is decided in `delivery::receipt`; what is
+//! stored for them is a Deliver like any other.
 
-use delivery::receipt::{Tidings, in_question, tidings};
+use delivery::receipt::{Tidings, in_question, listeners, tidings};
 use delivery::{
-    Acked, Attachments, Connections, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Scheduled,
+    Acked, Attachments, Connections, Device, Directory, Envelope, Failure, Groups, Holder, Inbox, Invocation, Job,
+    OfflineTopic, Queue, Row, Scheduled,
 };
 use lambda::Verdict;
-use protocol::DeviceId;
 
 use crate::Deliver;
+use crate::posting::Posting;
 
 impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
     Deliver<I, D, G, Q, C, O, A>
@@ -22,14 +23,13 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         }
     }
 
-    async fn queue_tidings(&self, job: &Acked, invocation: Invocation) -> Result<(), delivery::Failure> {
+    async fn queue_tidings(&self, job: &Acked, invocation: Invocation) -> Result<(), Failure> {
         let now = invocation.now;
         let devices = self.directory.devices(&job.user, now).await?;
-        let others = devices.into_iter().map(|device| device.id).filter(|device| *device != job.device);
-        let others: Vec<DeviceId> = others.collect();
+        let listeners = listeners(job, &devices);
         let names = in_question(job);
         let before = if names.is_empty() { Vec::new() } else { self.inbox.told(&job.user, &names, now).await? };
-        let Tidings { delivers, told } = tidings(job, &before, &others);
+        let Tidings { delivers, notice, told } = tidings(job, &before, !listeners.is_empty());
         if !delivers.is_empty() {
             let jobs: Vec<Scheduled> = delivers.into_iter().map(|one| Scheduled::now(Job::Deliver(one))).collect();
             self.queue.send(&jobs).await.into_iter().collect::<Result<(), _>>()?;
@@ -37,6 +37,24 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         if !told.is_empty() {
             self.inbox.keep_told(&told).await?;
         }
+        if let Some(notice) = notice {
+            self.notify(job, &listeners, &notice).await;
+        }
         Ok(())
+    }
+
+    /// Posts a notice to devices that are connected, once, whatever becomes of it: who misses it shows a notification for longer.
+    async fn notify(&self, job: &Acked, listeners: &[&Device], notice: &Envelope) {
+        let postings = listeners.iter().filter_map(|device| {
+            let row = Row {
+                user: job.user.clone(),
+                holder: Holder::Device(device.id.clone()),
+                envelope: notice.clone(),
+                undelivered: false,
+                shared: false,
+            };
+            Some(Posting::new(&row, &device.id, device.connection.as_ref()?, 1))
+        });
+        let _missed = self.post(&postings.collect::<Vec<_>>()).await;
     }
 }

@@ -145,22 +145,15 @@ impl End<'_> {
         wrong
     }
 
-    /// Whoever waits for an ack is told of it: the sender who asked, and the other devices that have the message.
+    /// The sender who asked is told of an ack, and whoever is told something has it or will have it.
     fn receipts(&self) -> Vec<String> {
         let receipts = &self.facts.receipts;
         let mut wrong = Vec::new();
-        for row in &receipts.deleted {
+        for row in receipts.deleted.iter().filter(|row| row.envelope.receipts) {
             let (by, name) = (&row.user, (row.envelope.from.clone(), row.envelope.id));
-            let mut told = |to: &UserId| {
-                if !receipts.told.contains(&(to.clone(), by.clone(), name.clone())) {
-                    wrong.push(format!("{to} was not told that {by} has {name:?}"));
-                }
-            };
-            if let Some(sender) = name.0.user().filter(|sender| row.envelope.receipts && *sender != by) {
-                told(sender);
-            }
-            if row.shared && !receipts.unwatched.contains(&(by.clone(), name.clone())) {
-                told(by);
+            let Some(sender) = name.0.user().filter(|sender| *sender != by) else { continue };
+            if !receipts.told.contains(&(sender.clone(), by.clone(), name.clone())) {
+                wrong.push(format!("{sender} was not told that {by} has {name:?}"));
             }
         }
         for ((user, id), telling) in receipts.queued.iter().filter(|(_, told)| told.expires_at > self.world.now()) {

@@ -74,13 +74,8 @@ impl Facts {
 
     /// A client is about to say that it has these, or that its user has read them.
     pub(crate) fn acked(&mut self, user: &UserId, refs: &[Ref]) {
-        for reference in refs {
-            let name = (user.clone(), (reference.sender.clone(), reference.id));
-            if !reference.is_watched() {
-                self.receipts.unwatched.insert(name.clone());
-            }
-            self.receipts.acked.insert(name);
-        }
+        let names = refs.iter().map(|reference| (user.clone(), (reference.sender.clone(), reference.id)));
+        self.receipts.acked.extend(names);
     }
 
     /// The sender has read that these are accepted.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use delivery::{Address, Deliver, Row};
-use protocol::{Delivery, DeviceId, MessageId, Receipt, Sender, Timestamp, UserId};
+use protocol::{Delivery, DeviceId, MessageId, Receipt, ReceiptEvent, Sender, Timestamp, UserId};
 
 use crate::facts::{Name, Sent};
 
@@ -22,8 +22,6 @@ pub(crate) struct Telling {
 pub(crate) struct Receipts {
     /// What each user has said to have, or to have read.
     pub(crate) acked: BTreeSet<(UserId, Name)>,
-    /// What of it was acked under a ref from a time when nobody waited for that, as when another device came later.
-    pub(crate) unwatched: BTreeSet<(UserId, Name)>,
     /// What was queued, for whom, by its id.
     pub(crate) queued: BTreeMap<(UserId, MessageId), Telling>,
     /// Who was told that whom has what.
@@ -44,7 +42,7 @@ impl Receipts {
         let Some(receipt) = Receipt::of(&job.envelope.body) else {
             return Err(format!("the receipt {id} to {to} cannot be read"));
         };
-        let owed = devices.into_iter().filter(|device| Some(device) != job.except.as_ref() && !job.ephemeral).collect();
+        let owed = devices.into_iter().filter(|device| Some(device) != job.except.as_ref()).collect();
         let body = job.envelope.body.as_json().to_owned();
         let telling = Telling { body, except: job.except.clone(), expires_at: job.envelope.expires_at, owed };
         self.queued.entry((to.clone(), id)).or_insert(telling);
@@ -64,6 +62,16 @@ impl Receipts {
 
     /// A device has received a receipt. `Err` says what is wrong with it.
     pub(crate) fn check_shown(&self, address: &Address, delivery: &Delivery) -> Result<(), String> {
+        let receipt = Receipt::of(&delivery.body).ok_or("a receipt cannot be read")?;
+        if receipt.by == address.user && receipt.event == ReceiptEvent::Delivered {
+            // Posted at once and never queued.
+            let names = receipt.messages.into_iter().map(|message| (address.user.clone(), (message.from, message.id)));
+            return names
+                .into_iter()
+                .all(|name| self.acked.contains(&name))
+                .then_some(())
+                .ok_or_else(|| format!("{address:?} was told of an ack that never was: {}", delivery.reference));
+        }
         let Some(telling) = self.queued.get(&(address.user.clone(), delivery.id)) else {
             return Err(format!("{address:?} received a receipt that nobody queued: {}", delivery.reference));
         };

@@ -78,6 +78,7 @@ async fn other_devices_are_told_of_an_ack_when_they_are_there_and_of_a_read_when
         stage.connect("bob", "phone", "b1").await;
         stage.connect("bob", "tablet", "b2").await;
         stage.absent("bob", "laptop").await;
+        stage.clock.advance(secs(1));
         stage.enqueue(acked(&stage, "phone", event, (false, true))).await;
         stage.settle().await;
         assert!(stage.deliveries("b1").is_empty(), "it knows");

@@ -67,8 +67,8 @@ async fn an_export_of_an_ordinary_user_is_one_answer() {
     assert_eq!(
         whole["devices"],
         [
-            json!({"device": "phone", "presence": false, "connected_at": now.as_millis(), "last_seen": now.as_millis()}),
-            json!({"device": "tablet", "presence": true, "connected_at": null, "last_seen": now.as_millis()}),
+            json!({"device": "phone", "presence": false, "push": [], "connected_at": now.as_millis(), "last_seen": now.as_millis()}),
+            json!({"device": "tablet", "presence": true, "push": [], "connected_at": null, "last_seen": now.as_millis()}),
         ]
     );
     let member = json!({"group": "team", "name": "Team", "role": "member", "joined_at": joined_at.as_millis()});
