@@ -16,6 +16,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
 
+use crate::drain;
 use crate::envelope::{Device, Envelope, new_message_id};
 use crate::job::{Acked, AckedMessage, AckedRow, Deliver};
 use crate::ports::Lookup;
@@ -72,11 +73,12 @@ pub fn in_question(acked: &Acked) -> Vec<MessageName> {
     acked.messages.iter().filter(asked).map(|message| message.name.clone()).collect()
 }
 
-/// The user's other devices that are told. Of an ack only those that were there by then: one that came later has not shown what it would
-/// have to take back.
+/// The user's other devices that are told. Of an ack only those that were there by then, and had their Drain: one that came later has not
+/// shown what it would have to take back.
 pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
-    let was_there =
-        |device: &Device| device.connection.as_ref().is_some_and(|to| to.connected_at < acked.id.timestamp());
+    let was_there = |device: &Device| {
+        device.connection.as_ref().is_some_and(|to| to.connected_at.plus(drain::DELAY) <= acked.id.timestamp())
+    };
     let others = devices.iter().filter(|device| device.id != acked.device);
     others.filter(|device| acked.event == ReceiptEvent::Read || was_there(device)).collect()
 }
