@@ -88,9 +88,15 @@ impl End<'_> {
         lost.map(|device| format!("is lost to {user}/{device}")).collect()
     }
 
-    /// What still lies there is owed to somebody who is away and has been told.
+    /// What still lies there is owed to somebody who is away and has been told. An envelope that was shown, acked, and left behind after that
+    /// is owed to nobody: its device gets it again with its next Drain, and acks it again.
     fn row(&self, row: &Row) -> Vec<String> {
         let key = row.key();
+        let name = (key.sender.clone(), key.id);
+        let shown = key.holder.device().is_some_and(|device| self.has_shown(&key.user, device, &name));
+        if shown && self.facts.is_left_behind(&key) {
+            return Vec::new();
+        }
         let said = |what: &str| format!("{}~{} of {}/{:?} {what}", key.id, key.sender, key.user, key.holder);
         if row.envelope.is_expired(self.world.now()) {
             return Vec::new();

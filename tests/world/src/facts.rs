@@ -62,8 +62,10 @@ pub(crate) struct Facts {
     pub(crate) changes: Vec<Changed>,
     pub(crate) receipts: Receipts,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
-    /// When each envelope was last put.
-    puts: BTreeMap<Key, Timestamp>,
+    /// When each envelope was last put, and by which invocation.
+    puts: BTreeMap<Key, (Timestamp, Option<u32>)>,
+    /// The invocations that a fault has happened in.
+    pub(crate) unclean: BTreeSet<u32>,
 }
 
 impl Facts {
@@ -149,13 +151,20 @@ impl Facts {
         news
     }
 
-    pub(crate) fn put(&mut self, key: Key, now: Timestamp) {
-        self.puts.insert(key, now);
+    pub(crate) fn put(&mut self, key: Key, now: Timestamp, invocation: Option<u32>) {
+        self.puts.insert(key, (now, invocation));
+    }
+
+    /// Whether an ack deleted this envelope, and what put it again came to grief. SQS may hand a record to two invocations at once: if one
+    /// of them is done with it, nobody takes up what the other leaves.
+    pub(crate) fn is_left_behind(&self, key: &Key) -> bool {
+        let by = self.puts.get(key).and_then(|(_, invocation)| *invocation);
+        by.is_some_and(|by| self.unclean.contains(&by)) && self.receipts.deleted.iter().any(|row| row.key() == *key)
     }
 
     /// Whether an envelope was put within `age`, so that a read which lags by as much misses it.
     pub(crate) fn is_newly_put(&self, key: &Key, now: Timestamp, age: Duration) -> bool {
-        self.puts.get(key).is_some_and(|at| now.since(*at) < age)
+        self.puts.get(key).is_some_and(|(at, _)| now.since(*at) < age)
     }
 
     /// The look of this scope that is not older than `age`, if there is one; otherwise the fresh one.

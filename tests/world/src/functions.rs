@@ -19,6 +19,7 @@ use testkit::MemoryFiles;
 use tokio::time::timeout;
 
 use crate::fault::Fault;
+use crate::lock;
 use crate::ports::Port;
 use crate::world::World;
 
@@ -155,7 +156,11 @@ impl Functions {
             }
         };
         let answer = CONTEXT.scope(context, run).await;
-        Ended { answer, clean: clean.load(Ordering::SeqCst) }
+        let clean = clean.load(Ordering::SeqCst);
+        if !clean {
+            lock(&self.world.facts).unclean.insert(number);
+        }
+        Ended { answer, clean }
     }
 
     async fn limited(&self, handled: impl Future<Output = Result<Value, HandlerError>>) -> Option<Value> {

@@ -223,7 +223,7 @@ impl Port {
     fn stored(&self, row: &Row) -> Row {
         let (world, mut row) = (&self.0, row.clone());
         world.tell(|| format!("puts {:?}{}", row.key(), if row.undelivered { ", undelivered" } else { "" }));
-        lock(&world.facts).put(row.key(), world.now());
+        lock(&world.facts).put(row.key(), world.now(), context().map(|context| context.number()));
         if lock(&world.facts).is_ephemeral(&row.key()) {
             world.violate(|| format!("an ephemeral message was stored: {:?}", row.key()));
         }
