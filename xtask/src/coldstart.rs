@@ -36,6 +36,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("VARTALAP_WAKE_DEAD_LETTER_QUEUE_URL", "https://sqs.us-east-1.amazonaws.com/123456789012/wakes-dead"),
     ("VARTALAP_OFFLINE_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:offline"),
     ("VARTALAP_CONNECTIONS_URL", "https://api.execute-api.us-east-1.amazonaws.com/v1"),
+    ("VARTALAP_ATTACHMENTS_BUCKET", "attachments"),
+    ("VARTALAP_MAX_ATTACHMENT_BYTES", "104857600"),
+    ("VARTALAP_ATTACHMENT_TYPES", "image/*,video/*"),
+    ("VARTALAP_ATTACHMENT_DAYS", "60"),
     ("VARTALAP_WAITS", "5,15,45,5"),
     ("VARTALAP_WAKE_INTERVAL", "30"),
     ("VARTALAP_WEBHOOK_URL", "https://push.example/"),
@@ -113,4 +117,18 @@ fn accept_next(listener: &TcpListener) -> io::Result<()> {
 
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_find_every_setting_that_the_template_gives_them() {
+        let template = include_str!("../../infra/template.yaml");
+        let settings =
+            template.split(|c: char| !c.is_ascii_uppercase() && c != '_').filter(|word| word.starts_with("VARTALAP_"));
+        let missing: Vec<&str> = settings.filter(|name| ENVIRONMENT.iter().all(|(known, _)| known != name)).collect();
+        assert!(!template.is_empty() && missing.is_empty(), "{missing:?}");
+    }
 }
