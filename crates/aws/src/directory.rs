@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ConsumedCapacity, ReturnConsumedCapacity, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use delivery::{
     Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState,
 };
 use protocol::{Timestamp, UserId};
 
-use crate::dynamo::{self, capacity, is_condition_failure};
+use crate::dynamo::{Table, is_condition_failure};
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item};
 use crate::meter::{Meter, Unit};
@@ -25,36 +24,26 @@ const UNCLAIMED_WAKE_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The directory table.
 #[derive(Clone, Debug)]
 pub struct DynamoDirectory {
-    client: Client,
-    table: String,
-    meter: Arc<Meter>,
+    table: Table,
 }
 
 impl DynamoDirectory {
     /// The directory in `table`.
     pub fn new(client: Client, table: String, meter: Arc<Meter>) -> Self {
-        Self { client, table, meter }
-    }
-
-    fn count(&self, operation: &'static str, unit: Unit, consumed: Option<&ConsumedCapacity>) {
-        self.meter.count("dynamodb", operation, unit, capacity(consumed.map_or(&[], std::slice::from_ref)));
+        Self { table: Table::new(client, table, meter) }
     }
 
     /// Makes an update that notes that a device was seen, unless its condition does not hold.
     async fn see(&self, operation: &'static str, address: &Address, update: keys::Update) -> Result<(), Failure> {
-        let call = self.update(device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
+        let call = self.table.update(device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
         match call.send().await {
             Ok(output) => {
-                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())
             }
             Err(error) if is_condition_failure(&error) => Ok(()),
             Err(error) => Err(failure(operation, &error)),
         }
-    }
-
-    fn update(&self, key: Item, update: keys::Update) -> UpdateItemFluentBuilder {
-        dynamo::update(&self.client, &self.table, key, update)
     }
 }
 
@@ -71,6 +60,7 @@ impl Directory for DynamoDirectory {
     ) -> Result<Registration, Failure> {
         let update = keys::register_update(connection, now, now.plus(DEVICE_LIFETIME));
         let outcome = self
+            .table
             .update(device_key(address), update)
             .expression_attribute_names(keys::TTL_NAME, keys::TTL)
             .return_values(ReturnValue::UpdatedOld)
@@ -78,7 +68,7 @@ impl Directory for DynamoDirectory {
             .await;
         match outcome {
             Ok(output) => {
-                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 let before = output.attributes().and_then(|item| keys::connection(item).ok().flatten());
                 let displaced = before.filter(|before| before.id != connection.id && before.ends_at() > now);
                 Ok(Registration::Registered { displaced })
@@ -89,10 +79,10 @@ impl Directory for DynamoDirectory {
     }
 
     async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
-        let outcome = self.update(device_key(address), keys::unregister_update(connection)).send().await;
+        let outcome = self.table.update(device_key(address), keys::unregister_update(connection)).send().await;
         match outcome {
             Ok(output) => {
-                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())
             }
             // Another connection took over, or this one was forgotten already.
@@ -115,10 +105,10 @@ impl Directory for DynamoDirectory {
     }
 
     async fn forget(&self, address: &Address) -> Result<(), Failure> {
-        let call = self.client.delete_item().table_name(&self.table).set_key(Some(device_key(address)));
+        let call = self.table.client.delete_item().table_name(&self.table.name).set_key(Some(device_key(address)));
         match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
             Ok(output) => {
-                self.count("DeleteItem", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("DeleteItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())
             }
             Err(error) => Err(failure("forget a device", &error)),
@@ -130,9 +120,10 @@ impl Directory for DynamoDirectory {
         let mut start: Option<Item> = None;
         loop {
             let output = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .consistent_read(true)
                 .key_condition_expression("pk = :pk AND begins_with(sk, :device)")
                 .expression_attribute_values(":pk", keys::user_pk(user))
@@ -142,7 +133,7 @@ impl Directory for DynamoDirectory {
                 .send()
                 .await
                 .map_err(|error| failure("look up a user's devices", &error))?;
-            self.count("Query", Unit::ReadUnit, output.consumed_capacity());
+            self.table.count("Query", Unit::ReadUnit, output.consumed_capacity());
             for item in output.items().iter().filter(|item| !keys::is_expired(item, now)) {
                 match keys::device(item, now) {
                     Ok(device) => devices.push(device),
@@ -160,16 +151,17 @@ impl Directory for DynamoDirectory {
 
     async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
         let output = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .consistent_read(true)
             .set_key(Some(keys::holder_key(user, holder)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
             .map_err(|error| failure("read a wake state", &error))?;
-        self.count("GetItem", Unit::ReadUnit, output.consumed_capacity());
+        self.table.count("GetItem", Unit::ReadUnit, output.consumed_capacity());
         match (output.item(), holder) {
             (Some(item), _) => {
                 keys::wake_state(item).map(Some).map_err(|error| refused("read a wake state", error.to_string()))
@@ -188,14 +180,14 @@ impl Directory for DynamoDirectory {
         now: Timestamp,
     ) -> Result<bool, Failure> {
         let update = keys::wake_update(holder, before, after, now.plus(UNCLAIMED_WAKE_LIFETIME));
-        let call = self.update(keys::holder_key(user, holder), update);
+        let call = self.table.update(keys::holder_key(user, holder), update);
         let call = match holder {
             Holder::Device(_) => call,
             Holder::Unclaimed => call.expression_attribute_names(keys::TTL_NAME, keys::TTL),
         };
         match call.send().await {
             Ok(output) => {
-                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(true)
             }
             Err(error) if is_condition_failure(&error) => Ok(false),

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, Delete, KeysAndAttributes, Put, ReturnConsumedCapacity, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
 use delivery::{Failure, Group, GroupPage, Groups, Member, Membership, MembershipPage, News, Transition};
 use protocol::{GroupId, GroupName, MessageId, UserId};
 
-use crate::dynamo::capacity;
+use crate::dynamo::Table;
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item, UnreadableItem};
 use crate::meter::{Meter, Unit};
@@ -21,28 +19,23 @@ use crate::meter::{Meter, Unit};
 /// The groups in the directory table.
 #[derive(Clone, Debug)]
 pub struct DynamoGroups {
-    client: Client,
-    table: String,
-    meter: Arc<Meter>,
+    table: Table,
 }
 
 impl DynamoGroups {
     /// The groups in `table`.
     pub fn new(client: Client, table: String, meter: Arc<Meter>) -> Self {
-        Self { client, table, meter }
-    }
-
-    fn count(&self, operation: &'static str, unit: Unit, consumed: &[ConsumedCapacity]) {
-        self.meter.count("dynamodb", operation, unit, capacity(consumed));
+        Self { table: Table::new(client, table, meter) }
     }
 
     fn put(&self, item: Item) -> TransactWriteItem {
-        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build().expect("table and item are set");
+        let put =
+            Put::builder().table_name(&self.table.name).set_item(Some(item)).build().expect("table and item are set");
         TransactWriteItem::builder().put(put).build()
     }
 
     fn delete(&self, key: Item) -> TransactWriteItem {
-        let delete = Delete::builder().table_name(&self.table).set_key(Some(key)).build();
+        let delete = Delete::builder().table_name(&self.table.name).set_key(Some(key)).build();
         TransactWriteItem::builder().delete(delete.expect("table and key are set")).build()
     }
 
@@ -51,49 +44,23 @@ impl DynamoGroups {
         let (key, after) = (keys::group_key(&transition.after.id), &transition.after);
         match transition.before {
             None => {
-                let put = Put::builder().table_name(&self.table).set_item(Some(keys::group_item(after)));
+                let put = Put::builder().table_name(&self.table.name).set_item(Some(keys::group_item(after)));
                 let put = put.condition_expression(keys::NO_SUCH_GROUP).build().expect("table and item are set");
                 TransactWriteItem::builder().put(put).build()
             }
             Some(before) if after.members.is_empty() => {
                 let keys::Update { condition, values, .. } = keys::group_gone(before);
-                let delete = Delete::builder().table_name(&self.table).set_key(Some(key));
+                let delete = Delete::builder().table_name(&self.table.name).set_key(Some(key));
                 let delete = delete.condition_expression(condition).set_expression_attribute_values(Some(values));
                 TransactWriteItem::builder().delete(delete.build().expect("table and key are set")).build()
             }
             Some(before) => {
                 let keys::Update { update, condition, values } = keys::group_update(before, after);
-                let call = Update::builder().table_name(&self.table).set_key(Some(key)).update_expression(update);
+                let call = Update::builder().table_name(&self.table.name).set_key(Some(key)).update_expression(update);
                 let call = call.condition_expression(condition).set_expression_attribute_values(Some(values));
                 TransactWriteItem::builder().update(call.build().expect("table, key and update are set")).build()
             }
         }
-    }
-
-    /// Reads these items, at most 100; those that are gone meanwhile are left out.
-    async fn items(&self, operation: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Failure> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let wanted = KeysAndAttributes::builder()
-            .consistent_read(true)
-            .set_keys(Some(keys))
-            .build()
-            .map_err(|error| failure(operation, &error))?;
-        let output = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, wanted)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| failure(operation, &error))?;
-        self.count("BatchGetItem", Unit::ReadUnit, output.consumed_capacity());
-        if output.unprocessed_keys().is_some_and(|tables| !tables.is_empty()) {
-            return Err(refused(operation, "unprocessed"));
-        }
-        let mut tables = output.responses.unwrap_or_default();
-        Ok(tables.remove(&self.table).unwrap_or_default())
     }
 
     /// Up to `limit` of the groups that a user is in, and whether there are more.
@@ -105,9 +72,10 @@ impl DynamoGroups {
         limit: usize,
     ) -> Result<(Vec<GroupId>, bool), Failure> {
         let output = self
+            .table
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", keys::user_pk(user))
@@ -119,7 +87,7 @@ impl DynamoGroups {
             .send()
             .await
             .map_err(|error| failure(operation, &error))?;
-        self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+        self.table.count("Query", Unit::ReadUnit, output.consumed_capacity());
         let ids = output.items().iter().take(limit).map(keys::membership);
         let ids = ids.collect::<Result<_, _>>().map_err(|error| unreadable(operation, error))?;
         Ok((ids, output.items().len() > limit))
@@ -148,9 +116,10 @@ impl Groups for DynamoGroups {
         let mut start: Option<Item> = None;
         loop {
             let output = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .consistent_read(true)
                 // The group comes last in the order of keys, and is to be read first: members that are newer than its version fail a
                 // change, members that are older would pass for current.
@@ -163,7 +132,7 @@ impl Groups for DynamoGroups {
                 .send()
                 .await
                 .map_err(|error| failure(OPERATION, &error))?;
-            self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+            self.table.count("Query", Unit::ReadUnit, output.consumed_capacity());
             for item in output.items() {
                 if keys::is_group(item) {
                     group = Some(keys::group(item).map_err(|error| unreadable(OPERATION, error))?);
@@ -190,10 +159,10 @@ impl Groups for DynamoGroups {
             items.push(self.delete(keys::member_key(group, user)));
             items.push(self.delete(keys::membership_key(user, group)));
         }
-        let call = self.client.transact_write_items().set_transact_items(Some(items));
+        let call = self.table.client.transact_write_items().set_transact_items(Some(items));
         match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
             Ok(output) => {
-                self.count("TransactWriteItems", Unit::WriteUnit, output.consumed_capacity());
+                self.table.count("TransactWriteItems", Unit::WriteUnit, output.consumed_capacity());
                 Ok(true)
             }
             Err(error) if lost_a_race(&error) => Ok(false),
@@ -204,23 +173,24 @@ impl Groups for DynamoGroups {
     async fn news(&self, group: &GroupId, id: MessageId) -> Result<Option<News>, Failure> {
         const OPERATION: &str = "read the news of a group";
         let output = self
+            .table
             .client
             .get_item()
-            .table_name(&self.table)
+            .table_name(&self.table.name)
             .consistent_read(true)
             .set_key(Some(keys::news_key(group, id)))
             .return_consumed_capacity(ReturnConsumedCapacity::Total)
             .send()
             .await
             .map_err(|error| failure(OPERATION, &error))?;
-        self.count("GetItem", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+        self.table.count("GetItem", Unit::ReadUnit, output.consumed_capacity());
         output.item().map(|item| keys::news(item).map_err(|error| unreadable(OPERATION, error))).transpose()
     }
 
     async fn groups_of(&self, user: &UserId, after: Option<&GroupId>, limit: usize) -> Result<GroupPage, Failure> {
         const OPERATION: &str = "read the groups of a user";
         let (ids, more) = self.ids(OPERATION, user, after, limit).await?;
-        let items = self.items(OPERATION, ids.iter().map(keys::group_key).collect()).await?;
+        let items = self.table.get_all(OPERATION, ids.iter().map(keys::group_key).collect()).await?;
         let names = items.iter().map(keys::group_name).collect::<Result<_, _>>();
         let mut names: HashMap<GroupId, GroupName> = names.map_err(|error| unreadable(OPERATION, error))?;
         let groups = ids.into_iter().filter_map(|id| names.remove(&id).map(|name| (id, name))).collect();
@@ -237,7 +207,7 @@ impl Groups for DynamoGroups {
         let (ids, more) = self.ids(OPERATION, user, after, limit).await?;
         let keys = ids.iter().flat_map(|id| [keys::group_key(id), keys::member_key(id, user)]).collect();
         let (mut names, mut members) = (HashMap::new(), HashMap::new());
-        for item in self.items(OPERATION, keys).await? {
+        for item in self.table.get_all(OPERATION, keys).await? {
             if keys::is_group(&item) {
                 names.extend([keys::group_name(&item).map_err(|error| unreadable(OPERATION, error))?]);
             } else {

@@ -1,41 +1,22 @@
 //! The inbox table as the `Inbox` port. Keys and items are in [`crate::keys`].
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity,
-    WriteRequest,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use delivery::{Failure, Holder, Inbox, Key, Lookup, Page, Row, Told};
 use futures::future::join_all;
 use protocol::{DeviceId, MessageName, Ref, Timestamp, UserId};
 
-use crate::dynamo::{self, capacity, is_condition_failure};
+use crate::dynamo::{Items, MAX_BATCH_GET, Table, delete, identity, is_condition_failure, put};
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item};
 use crate::meter::{Meter, Unit};
 
-/// Most items in one BatchWriteItem. Source: DynamoDB quotas.
-const MAX_BATCH_WRITE: usize = 25;
-
-/// Most keys in one BatchGetItem. Source: DynamoDB quotas.
-const MAX_BATCH_GET: usize = 100;
-
 /// The inbox table.
 #[derive(Clone, Debug)]
 pub struct DynamoInbox {
-    client: Client,
-    table: String,
-    meter: Arc<Meter>,
-}
-
-/// What was read by keys.
-struct Items {
-    found: HashMap<Identity, Item>,
-    /// What the table answered nothing about.
-    left: HashSet<Identity>,
+    table: Table,
 }
 
 /// What was read of one shelf.
@@ -48,98 +29,13 @@ struct ShelfPage {
 impl DynamoInbox {
     /// The inbox in `table`.
     pub fn new(client: Client, table: String, meter: Arc<Meter>) -> Self {
-        Self { client, table, meter }
-    }
-
-    fn count(&self, operation: &'static str, unit: Unit, consumed: &[ConsumedCapacity]) {
-        self.meter.count("dynamodb", operation, unit, capacity(consumed));
-    }
-
-    /// Writes up to 25 requests; answers for each identity whether it was done.
-    async fn write(
-        &self,
-        operation: &'static str,
-        requests: Vec<(Identity, WriteRequest)>,
-    ) -> Vec<Result<(), Failure>> {
-        let (identities, requests): (Vec<Identity>, Vec<WriteRequest>) = requests.into_iter().unzip();
-        let outcome = self
-            .client
-            .batch_write_item()
-            .request_items(&self.table, requests)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await;
-        match outcome {
-            Err(error) => {
-                self.count("BatchWriteItem", Unit::WriteUnit, &[]);
-                identities.iter().map(|_| Err(failure(operation, &error))).collect()
-            }
-            Ok(output) => {
-                self.count("BatchWriteItem", Unit::WriteUnit, output.consumed_capacity());
-                let left: HashSet<Identity> = output
-                    .unprocessed_items()
-                    .into_iter()
-                    .flat_map(|tables| tables.values())
-                    .flatten()
-                    .filter_map(written)
-                    .collect();
-                let done =
-                    |identity| if left.contains(&identity) { Err(refused(operation, "unprocessed")) } else { Ok(()) };
-                identities.into_iter().map(done).collect()
-            }
-        }
-    }
-
-    async fn write_all(
-        &self,
-        operation: &'static str,
-        requests: Vec<(Identity, WriteRequest)>,
-    ) -> Vec<Result<(), Failure>> {
-        let mut chunks = Vec::new();
-        let mut requests = requests.into_iter().peekable();
-        while requests.peek().is_some() {
-            chunks.push(requests.by_ref().take(MAX_BATCH_WRITE).collect());
-        }
-        join_all(chunks.into_iter().map(|chunk| self.write(operation, chunk))).await.into_iter().flatten().collect()
-    }
-
-    /// Reads up to 100 items by their keys.
-    async fn get_items(&self, operation: &'static str, keys: Vec<Item>) -> Result<Items, Failure> {
-        let wanted = KeysAndAttributes::builder()
-            .consistent_read(true)
-            .set_keys(Some(keys))
-            .build()
-            .map_err(|error| failure(operation, &error))?;
-        let output = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, wanted)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total)
-            .send()
-            .await
-            .map_err(|error| failure(operation, &error))?;
-        self.count("BatchGetItem", Unit::ReadUnit, output.consumed_capacity());
-        let found = output
-            .responses()
-            .and_then(|tables| tables.get(&self.table))
-            .into_iter()
-            .flatten()
-            .filter_map(|item| Some((owned(keys::identity(item)?), item.clone())))
-            .collect();
-        let left = output
-            .unprocessed_keys()
-            .and_then(|tables| tables.get(&self.table))
-            .into_iter()
-            .flat_map(KeysAndAttributes::keys)
-            .filter_map(|key| keys::identity(key).map(owned))
-            .collect();
-        Ok(Items { found, left })
+        Self { table: Table::new(client, table, meter) }
     }
 
     async fn get_chunk(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
-        let Items { found, left } = self.get_items("read envelopes", keys.iter().map(keys::row_key).collect()).await?;
+        let Items { found, left } = self.table.get("read envelopes", keys.iter().map(keys::row_key).collect()).await?;
         let lookup = |key: &Key| {
-            let identity = identity_of(key);
+            let identity = identity(&keys::row_key(key)).expect("a key has both parts");
             match found.get(&identity).map(|item| keys::row(&key.user, &key.holder, item)) {
                 Some(Ok(row)) if row.envelope.is_expired(now) => Lookup::Missing,
                 Some(Ok(row)) => Lookup::Found(row),
@@ -171,9 +67,10 @@ impl DynamoInbox {
         let mut items = limit.saturating_add(1);
         loop {
             let query = self
+                .table
                 .client
                 .query()
-                .table_name(&self.table)
+                .table_name(&self.table.name)
                 .consistent_read(true)
                 .key_condition_expression(format!("pk = :pk{condition}"))
                 .expression_attribute_values(":pk", keys::inbox_pk(user, holder))
@@ -185,7 +82,7 @@ impl DynamoInbox {
                 None => query,
             };
             let output = query.send().await.map_err(|error| failure("read an inbox", &error))?;
-            self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+            self.table.count("Query", Unit::ReadUnit, output.consumed_capacity());
             for item in output.items() {
                 match keys::row(user, holder, item) {
                     Ok(row) if row.envelope.is_expired(now) => {}
@@ -209,19 +106,11 @@ impl DynamoInbox {
 
 impl Inbox for DynamoInbox {
     async fn put(&self, rows: &[Row]) -> Vec<Result<(), Failure>> {
-        let request = |row: &Row| {
-            let put = PutRequest::builder().set_item(Some(keys::row_item(row))).build().expect("the item is set");
-            (identity_of(&row.key()), WriteRequest::builder().put_request(put).build())
-        };
-        self.write_all("put envelopes", rows.iter().map(request).collect()).await
+        self.table.write("put envelopes", rows.iter().map(|row| put(keys::row_item(row))).collect()).await
     }
 
     async fn delete(&self, keys: &[Key]) -> Vec<Result<(), Failure>> {
-        let request = |key: &Key| {
-            let delete = DeleteRequest::builder().set_key(Some(keys::row_key(key))).build().expect("the key is set");
-            (identity_of(key), WriteRequest::builder().delete_request(delete).build())
-        };
-        self.write_all("delete acked envelopes", keys.iter().map(request).collect()).await
+        self.table.write("delete acked envelopes", keys.iter().map(|key| delete(keys::row_key(key))).collect()).await
     }
 
     async fn get(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Lookup>, Failure> {
@@ -247,29 +136,21 @@ impl Inbox for DynamoInbox {
     async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {
         const OPERATION: &str = "read what senders were told";
         let keys = messages.iter().map(|name| keys::told_key(user, name)).collect();
-        let Items { found, left } = self.get_items(OPERATION, keys).await?;
-        if !left.is_empty() {
-            return Err(refused(OPERATION, "unprocessed"));
-        }
-        let told = found.values().filter(|item| !keys::is_expired(item, now)).map(|item| keys::told(user, item));
+        let found = self.table.get_all(OPERATION, keys).await?;
+        let told = found.iter().filter(|item| !keys::is_expired(item, now)).map(|item| keys::told(user, item));
         told.collect::<Result<_, _>>().map_err(|error| refused(OPERATION, error.to_string()))
     }
 
     async fn keep_told(&self, told: &[Told]) -> Result<(), Failure> {
-        let request = |told: &Told| {
-            let put = PutRequest::builder().set_item(Some(keys::told_item(told))).build().expect("the item is set");
-            let key = keys::told_key(&told.user, &told.name);
-            (identity(&key), WriteRequest::builder().put_request(put).build())
-        };
-        let written = self.write_all("keep what senders were told", told.iter().map(request).collect()).await;
-        written.into_iter().collect()
+        let puts = told.iter().map(|told| put(keys::told_item(told))).collect();
+        self.table.write("keep what senders were told", puts).await.into_iter().collect()
     }
 
     async fn forget_told(&self, user: &UserId) -> Result<(), Failure> {
         const OPERATION: &str = "forget what senders were told";
         let mut start: Option<Item> = None;
         loop {
-            let query = self.client.query().table_name(&self.table).consistent_read(true);
+            let query = self.table.client.query().table_name(&self.table.name).consistent_read(true);
             let output = query
                 .key_condition_expression("pk = :pk")
                 .expression_attribute_values(":pk", keys::told_pk(user))
@@ -279,12 +160,9 @@ impl Inbox for DynamoInbox {
                 .send()
                 .await
                 .map_err(|error| failure(OPERATION, &error))?;
-            self.count("Query", Unit::ReadUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
-            let deletes = output.items().iter().map(|key| {
-                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().expect("the key is set");
-                (identity(key), WriteRequest::builder().delete_request(delete).build())
-            });
-            self.write_all(OPERATION, deletes.collect()).await.into_iter().collect::<Result<(), _>>()?;
+            self.table.count("Query", Unit::ReadUnit, output.consumed_capacity());
+            let deletes = output.items().iter().cloned().map(delete).collect();
+            self.table.write(OPERATION, deletes).await.into_iter().collect::<Result<(), _>>()?;
             start = output.last_evaluated_key().filter(|key| !key.is_empty()).cloned();
             if start.is_none() {
                 return Ok(());
@@ -293,11 +171,11 @@ impl Inbox for DynamoInbox {
     }
 
     async fn mark_undelivered(&self, key: &Key) -> Result<(), Failure> {
-        let update = dynamo::update(&self.client, &self.table, keys::row_key(key), keys::undelivered_update());
+        let update = self.table.update(keys::row_key(key), keys::undelivered_update());
         let outcome = update.send().await;
         match outcome {
             Ok(output) => {
-                self.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity().map_or(&[], std::slice::from_ref));
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())
             }
             // Acked meanwhile.
@@ -320,25 +198,4 @@ fn merge(pages: Vec<ShelfPage>, limit: usize) -> Page {
     more |= rows.len() > limit;
     rows.truncate(limit);
     Page { rows, more }
-}
-
-/// Partition and sort key.
-type Identity = (String, String);
-
-fn owned((pk, sk): (&str, &str)) -> Identity {
-    (pk.to_owned(), sk.to_owned())
-}
-
-fn identity_of(key: &Key) -> Identity {
-    identity(&keys::row_key(key))
-}
-
-fn identity(key: &Item) -> Identity {
-    keys::identity(key).map(owned).expect("a key has both parts")
-}
-
-/// What a request that was left unprocessed is about.
-fn written(request: &WriteRequest) -> Option<Identity> {
-    let item = request.put_request().map(PutRequest::item).or(request.delete_request().map(DeleteRequest::key))?;
-    keys::identity(item).map(owned)
 }
