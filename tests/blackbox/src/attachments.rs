@@ -1,28 +1,21 @@
 //! Attachments: a file goes up once, as it was announced, and comes down to whom a message gave it.
 
-use std::time::Duration;
-
 use blackbox::{Deployment, User};
-use reqwest::{Client, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::join;
 
 const FILE: &[u8] = b"\x89PNG and some more";
-
-fn http() -> Client {
-    let client = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build();
-    client.expect("an HTTP client")
-}
 
 async fn announce(user: &User) -> Value {
     user.done("POST", "/v1/attachments", &json!({"type": "image/png", "bytes": FILE.len()})).await
 }
 
 /// Uploads these bytes as `made` says.
-async fn upload(made: &Value, bytes: &'static [u8]) -> StatusCode {
+async fn upload(cloud: &Deployment, made: &Value, bytes: &'static [u8]) -> StatusCode {
     let upload = &made["upload"];
     assert_eq!(upload["method"], "PUT", "{made}");
-    let mut request = http().put(upload["url"].as_str().expect("a URL"));
+    let mut request = cloud.http_client().put(upload["url"].as_str().expect("a URL"));
     for (name, value) in upload["headers"].as_object().expect("headers") {
         // What is sent has its own.
         if name != "content-length" {
@@ -37,12 +30,13 @@ fn id_of(made: &Value) -> &str {
 }
 
 /// Downloads an attachment; the status of whichever answer refuses it.
-async fn download(user: &User, id: &str) -> Result<Vec<u8>, u16> {
+async fn download(cloud: &Deployment, user: &User, id: &str) -> Result<Vec<u8>, u16> {
     let shown = user.ask("GET", &format!("/v1/attachments/{id}"), &Value::Null).await;
     if shown.status != 200 {
         return Err(shown.status);
     }
-    let response = http().get(shown.body["url"].as_str().expect("a URL")).send().await.expect("an answer");
+    let url = shown.body["url"].as_str().expect("a URL");
+    let response = cloud.http_client().get(url).send().await.expect("an answer");
     match response.status() {
         StatusCode::OK => Ok(response.bytes().await.expect("a body").to_vec()),
         status => Err(status.as_u16()),
@@ -53,9 +47,9 @@ pub(crate) async fn a_file_is_for_its_uploader_and_the_recipients_of_its_message
     let (alice, bob, eve) = join!(cloud.user("alice"), cloud.user("bob"), cloud.user("eve"));
     let mut phone = bob.online("phone").await;
     let made = announce(&alice).await;
-    assert_eq!(upload(&made, FILE).await, StatusCode::OK);
+    assert_eq!(upload(cloud, &made, FILE).await, StatusCode::OK);
     let id = id_of(&made);
-    assert_eq!(download(&bob, id).await, Err(404), "nobody gave it to him");
+    assert_eq!(download(cloud, &bob, id).await, Err(404), "nobody gave it to him");
     let mut stolen = bob.message("mine");
     stolen["attachments"] = json!([id]);
     let refused = eve.done("POST", "/v1/messages", &json!({"messages": [stolen]})).await;
@@ -64,9 +58,9 @@ pub(crate) async fn a_file_is_for_its_uploader_and_the_recipients_of_its_message
     message["attachments"] = json!([id]);
     let sent = alice.send(&[message]).await;
     let envelope = phone.message(&sent[0]).await.envelope;
-    assert_eq!(download(&bob, id).await.as_deref(), Ok(FILE));
-    assert_eq!(download(&alice, id).await.as_deref(), Ok(FILE));
-    assert_eq!(download(&eve, id).await, Err(404));
+    assert_eq!(download(cloud, &bob, id).await.as_deref(), Ok(FILE));
+    assert_eq!(download(cloud, &alice, id).await.as_deref(), Ok(FILE));
+    assert_eq!(download(cloud, &eve, id).await, Err(404));
     phone.ack(&[envelope]).await;
     phone.nothing_pending().await;
 }
@@ -74,10 +68,10 @@ pub(crate) async fn a_file_is_for_its_uploader_and_the_recipients_of_its_message
 pub(crate) async fn a_file_is_uploaded_once_as_it_was_announced(cloud: &Deployment) {
     let alice = cloud.user("alice").await;
     let made = announce(&alice).await;
-    assert_ne!(upload(&made, b"\x89PNG and something else").await, StatusCode::OK, "another size");
-    assert_eq!(upload(&made, FILE).await, StatusCode::OK);
-    assert_ne!(upload(&made, b"\x89PNG and some MORE").await, StatusCode::OK, "a second time");
-    assert_eq!(download(&alice, id_of(&made)).await.as_deref(), Ok(FILE));
+    assert_ne!(upload(cloud, &made, b"\x89PNG and something else").await, StatusCode::OK, "another size");
+    assert_eq!(upload(cloud, &made, FILE).await, StatusCode::OK);
+    assert_ne!(upload(cloud, &made, b"\x89PNG and some MORE").await, StatusCode::OK, "a second time");
+    assert_eq!(download(cloud, &alice, id_of(&made)).await.as_deref(), Ok(FILE));
     let page = json!({"type": "text/html", "bytes": 7});
     let refused = alice.ask("POST", "/v1/attachments", &page).await;
     assert_eq!((refused.status, refused.code()), (400, Some("invalid_request")));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::deployment::User;
-use crate::device::{Device, POLL_INTERVAL};
+use crate::device::Device;
+use crate::poll::POLL_INTERVAL;
 
 /// What time it is, in milliseconds. The question is to nobody: `user`, who asks, lends it the beginning of a name.
 pub async fn now(device: &mut Device, user: &User) -> u64 {

@@ -165,8 +165,17 @@ impl Deployment {
 
     /// Asks the HTTP API, with a token if one is given. A body that is a string is sent as its text, anything but null as JSON.
     pub async fn ask(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
-        let http = self.known.http.as_ref().expect("--http says where the HTTP API is");
-        http.ask(token, method, path, body).await.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        let answer = self.http_api().ask(token, method, path, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
+    /// What asks the HTTP API, for the URLs that it answers. It sends no token of its own accord.
+    pub fn http_client(&self) -> &reqwest::Client {
+        self.http_api().client()
+    }
+
+    fn http_api(&self) -> &HttpApi {
+        self.known.http.as_ref().expect("--http says where the HTTP API is")
     }
 
     /// A name that no other test has, for a group or for a user who never comes.

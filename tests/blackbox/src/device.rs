@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::frame::{Accepted, Envelope, Frame, Messages, Refused};
+use crate::poll::POLL_INTERVAL;
 use crate::socket::{Arrived, DEADLINE, Ended, Late, Socket};
-
-/// How often something is asked for that can only be asked for.
-pub const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Most refs in one `ack`.
 const MOST_IN_AN_ACK: usize = 100;
@@ -247,7 +245,7 @@ impl Device {
                 return;
             }
             let others =
-                |one: &&Envelope| !self.acked.contains(&one.reference) && (self.knows(one) || one.is_receipt());
+                |one: &&Envelope| !self.acked.contains(&one.reference) && (self.knows(one) || one.is_own_notice());
             let others: Vec<Envelope> = page.messages.iter().filter(others).cloned().collect();
             self.ack(&others).await;
             assert!(Instant::now() < by, "waited {DEADLINE:?} in vain for nothing to be pending: {page:?}");
@@ -267,13 +265,14 @@ impl Device {
         })
     }
 
-    /// Acks copies of what was acked, and receipts. What else was never acked has no business here, and errors have none either.
+    /// Acks copies of what was acked, and a user's own notices. What else was never acked has no business here, a receipt from somebody else
+    /// included, and errors have none either.
     async fn ack_copies(&mut self) {
         if let Some(error) = self.arrived.iter().find(|arrived| matches!(arrived.frame, Frame::Error(_))) {
             panic!("an error came that nobody waited for: {error:?}");
         }
         // Any device of a user may be told of another's ack, at any time.
-        if let Some(new) = self.posted().find(|envelope| !self.knows(envelope) && !envelope.is_receipt()) {
+        if let Some(new) = self.posted().find(|envelope| !self.knows(envelope) && !envelope.is_own_notice()) {
             panic!("a message came that nobody waited for: {new:?}");
         }
         let copies: Vec<Envelope> = self.posted().filter(|envelope| envelope.attempt <= 1).cloned().collect();

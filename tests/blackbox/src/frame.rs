@@ -2,7 +2,7 @@
 //! the wire shows.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Largest frame that a deployment sends, in bytes.
 pub(crate) const MAX_BYTES: usize = 30_000;
@@ -124,6 +124,11 @@ impl Envelope {
     pub fn is_receipt(&self) -> bool {
         self.kind == "receipt"
     }
+
+    /// Whether it tells a user of what another device of their own did. It comes unasked, and so is nothing that a test can wait for.
+    pub(crate) fn is_own_notice(&self) -> bool {
+        self.is_receipt() && self.to == json!({"user": self.body["by"]})
+    }
 }
 
 impl Messages {
@@ -150,6 +155,23 @@ mod tests {
         let Frame::Messages(messages) = read else { panic!("{read:?}") };
         assert!(messages.is_posted() && messages.messages[0].body.is_null());
         assert!(matches!(Frame::read(r#"{"type":"pong","nonce":"n"}"#), Ok(Frame::Pong {})));
+    }
+
+    #[test]
+    fn a_notice_of_ones_own_is_by_whom_it_is_to() {
+        let envelope = |kind: &str, to: &str, by: &str| Envelope {
+            reference: "r".to_owned(),
+            id: "i".to_owned(),
+            from: "~system".to_owned(),
+            to: json!({"user": to}),
+            kind: kind.to_owned(),
+            at: 5,
+            attempt: 1,
+            body: json!({"event": "read", "by": by, "messages": []}),
+        };
+        assert!(envelope("receipt", "bob", "bob").is_own_notice());
+        assert!(!envelope("receipt", "alice", "bob").is_own_notice(), "a receipt of a sender's");
+        assert!(!envelope("message", "bob", "bob").is_own_notice());
     }
 
     #[test]

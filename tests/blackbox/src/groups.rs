@@ -2,7 +2,7 @@
 
 use std::slice::from_ref;
 
-use blackbox::{DEADLINE, Deployment, Device, new_id};
+use blackbox::{DEADLINE, Deployment, Device, Envelope, User, eventually, new_id};
 use serde_json::{Value, json};
 use tokio::join;
 
@@ -37,6 +37,13 @@ impl Team {
 fn members(group: &Value) -> Vec<(&str, &str)> {
     let members = group["members"].as_array().expect("a list").iter();
     members.map(|one| (one["user"].as_str().expect("a user"), one["role"].as_str().expect("a role"))).collect()
+}
+
+/// All that is pending for the phone of somebody without a socket, once this message is.
+async fn pending_with(user: &User, id: &str) -> Vec<Envelope> {
+    let what = format!("the copy of {}", user.id);
+    let pending = async || user.page("phone", "").await.messages;
+    eventually(&what, pending, |pending| pending.iter().any(|one| one.id == id)).await
 }
 
 pub(crate) async fn every_change_of_a_group_is_told(cloud: &Deployment) {
@@ -90,11 +97,7 @@ pub(crate) async fn a_message_to_a_group_reaches_its_members_and_nobody_else(clo
     bobs.ack(&[envelope]).await;
     // Carol, who has no device, reads it as any of hers; and so without a socket.
     let carol = cloud.user("carol").await;
-    let by = std::time::Instant::now() + DEADLINE;
-    while !carol.page("phone", "").await.messages.iter().any(|one| one.id == id) {
-        assert!(std::time::Instant::now() < by, "waited {DEADLINE:?} in vain for carol's copy");
-        tokio::time::sleep(blackbox::POLL_INTERVAL).await;
-    }
+    pending_with(&carol, &id).await;
     let refused = mallorys.send(&[team.message("hi")]).await;
     assert_eq!(refused.refused.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["not_a_member"]);
     let hidden = mallory.ask("GET", &team.path, &Value::Null).await;
@@ -121,15 +124,7 @@ pub(crate) async fn typing_is_for_members_who_are_connected(cloud: &Deployment) 
     let written = alices.send_one(&team.message("hi")).await;
     let envelope = bobs.message(&written).await.envelope;
     bobs.ack(&[envelope]).await;
-    let by = std::time::Instant::now() + DEADLINE;
-    let kept = loop {
-        let page = carol.page("phone", "").await.messages;
-        if page.iter().any(|one| one.id == written) {
-            break page;
-        }
-        assert!(std::time::Instant::now() < by, "waited {DEADLINE:?} in vain for carol's copy: {page:?}");
-        tokio::time::sleep(blackbox::POLL_INTERVAL).await;
-    };
+    let kept = pending_with(&carol, &written).await;
     assert!(kept.iter().all(|one| one.id != typing), "it is kept: {kept:?}");
     if cloud.sees_wakes() {
         cloud.wake(&carol, Some("phone"), &written).await;

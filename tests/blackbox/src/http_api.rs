@@ -47,6 +47,10 @@ impl HttpApi {
         &self.url
     }
 
+    pub(crate) fn client(&self) -> &reqwest::Client {
+        &self.http
+    }
+
     /// Asks with this token, if any. A body that is a string is sent as its text, anything but null as JSON.
     ///
     /// # Errors

@@ -1,8 +1,6 @@
 //! What a deployment tells of users: to others whether they are there, to themselves all that is kept of them, until it is erased.
 
-use std::time::Instant;
-
-use blackbox::{DEADLINE, Deployment, POLL_INTERVAL, User};
+use blackbox::{Deployment, User, eventually};
 use serde_json::{Value, json};
 use tokio::join;
 
@@ -21,15 +19,8 @@ pub(crate) async fn presence_is_shown_by_who_has_opted_in(cloud: &Deployment) {
     let (status, there) = presence(&alice, &bob).await;
     assert_eq!((status, &there["user"], &there["connected"]), (200, &json!(bob.id), &json!(true)), "{there}");
     phone.close().await;
-    let by = Instant::now() + DEADLINE;
-    let left = loop {
-        let (_, shown) = presence(&alice, &bob).await;
-        if shown["connected"] == false {
-            break shown;
-        }
-        assert!(Instant::now() < by, "waited {DEADLINE:?} in vain for bob to be gone: {shown}");
-        tokio::time::sleep(POLL_INTERVAL).await;
-    };
+    let shown = async || presence(&alice, &bob).await.1;
+    let left = eventually("bob to be gone", shown, |shown| shown["connected"] == false).await;
     assert!(left["last_seen"].as_u64() > there["last_seen"].as_u64(), "he was there until he left: {there}, {left}");
     let bad = bob.ask("PUT", "/v1/devices/phone", &json!({"presence": "yes"})).await;
     assert_eq!((bad.status, bad.code()), (400, Some("invalid_request")));
@@ -54,15 +45,8 @@ async fn exported(user: &User) -> [Vec<Value>; 3] {
 }
 
 async fn pending_of(user: &User, count: usize) -> [Vec<Value>; 3] {
-    let by = Instant::now() + DEADLINE;
-    loop {
-        let whole = exported(user).await;
-        if whole[2].len() == count {
-            return whole;
-        }
-        assert!(Instant::now() < by, "waited {DEADLINE:?} in vain for {count} pending: {:?}", whole[2]);
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
+    let what = format!("{count} pending of {}", user.id);
+    eventually(&what, async || exported(user).await, |whole| whole[2].len() == count).await
 }
 
 pub(crate) async fn what_is_kept_is_exported_and_erased(cloud: &Deployment) {

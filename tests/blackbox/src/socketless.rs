@@ -2,23 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use blackbox::{Deployment, Ended, Envelope, Frame, POLL_INTERVAL, User};
+use blackbox::{Deployment, Ended, Envelope, Frame, User, eventually};
 use serde_json::{Value, json};
 use tokio::join;
 
 /// All that is pending for a device, once it is so many.
 async fn pending(user: &User, device: &str, count: usize) -> Vec<Envelope> {
-    let poll = async {
-        loop {
-            let page = user.page(device, "").await;
-            if page.messages.len() == count {
-                return page.messages;
-            }
-            tokio::time::sleep(POLL_INTERVAL).await;
-        }
-    };
-    let arrived = tokio::time::timeout(blackbox::DEADLINE, poll).await;
-    arrived.unwrap_or_else(|_| panic!("waited in vain for {count} envelopes of {} on {device}", user.id))
+    let what = format!("{count} envelopes of {} on {device}", user.id);
+    eventually(&what, async || user.page(device, "").await.messages, |pending| pending.len() == count).await
 }
 
 pub(crate) async fn a_woken_phone_drains_and_acks_with_two_requests(cloud: &Deployment) {

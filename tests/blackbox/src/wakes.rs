@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use url::Url;
 
-use crate::device::POLL_INTERVAL;
+use crate::poll::POLL_INTERVAL;
 use crate::webhook::Webhook;
 
 /// Longest time for one answer about pushes.

@@ -1,5 +1,5 @@
 //! What each function may do: what its role allows is what its README tells, and no more than named resources and actions. Whether
-//! the code needs it shows on the emulator, which enforces IAM.
+//! the code needs it shows on an emulator that enforces IAM, which that of CI does not.
 
 use std::collections::BTreeSet;
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Template, assert_found_out, assert_named, inside};
+use super::{Template, assert_found_out, assert_named, each, inside};
 use crate::assert_none;
 
 #[test]
@@ -74,12 +74,15 @@ fn is_denied_in_the_clear(template: &Template, bucket: &str) -> bool {
     let policies = template.of_type("AWS::S3::BucketPolicy").into_iter();
     let mut own = policies.filter(|policy| policy.property("Bucket")["Ref"] == bucket);
     let denied = json!({"Bool": {"aws:SecureTransport": "false"}});
+    // The bucket and its files: neither covers the other.
+    let whole = [json!({"Fn::GetAtt": format!("{bucket}.Arn")}), json!({"Fn::Sub": format!("${{{bucket}.Arn}}/*")})];
     own.any(|policy| {
         let statements = policy.property("PolicyDocument/Statement").as_array().map_or(&[][..], Vec::as_slice);
         statements.iter().any(|statement| {
             statement["Effect"] == "Deny"
                 && statement["Principal"] == "*"
                 && statement["Action"] == "s3:*"
+                && whole.iter().all(|part| each(&statement["Resource"]).contains(part))
                 && statement["Condition"] == denied
         })
     })
@@ -141,8 +144,11 @@ fn a_careless_bucket_is_found_out() {
             (&format!("{bucket}/LifecycleConfiguration/Rules/0/ExpirationInDays"), json!(30)),
         ],
     );
-    let policy = "Resources/AttachmentsPolicy/Properties/PolicyDocument/Statement/0/Condition";
-    assert_named(careless_buckets, policy, &Value::Null, "Attachments");
+    let statement = "Resources/AttachmentsPolicy/Properties/PolicyDocument/Statement/0";
+    let (itself, files) = (json!({"Fn::GetAtt": "Attachments.Arn"}), json!({"Fn::Sub": "${Attachments.Arn}/*"}));
+    for (name, value) in [("Condition", Value::Null), ("Resource", itself), ("Resource", files)] {
+        assert_named(careless_buckets, &format!("{statement}/{name}"), &value, "Attachments");
+    }
 }
 
 #[test]
