@@ -121,15 +121,7 @@ impl<W: Write> Chat<W> {
 
     fn event(&mut self, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Message(message) => {
-                match message.kind {
-                    Kind::Receipt => self.received(&message)?,
-                    Kind::Unknown => {}
-                    Kind::Message | Kind::System => self.screen.message(&message, "")?,
-                }
-                self.client.read(&message.reference);
-                Ok(())
-            }
+            Event::Message(message) => self.message(&message),
             Event::Accepted { id, at } => {
                 let Some(line) = self.sent.accepted(id) else { return Ok(()) };
                 self.screen.accepted(id, at, &line.text)?;
@@ -142,6 +134,22 @@ impl<W: Write> Chat<W> {
             }
             other => self.watch.observe(other),
         }
+    }
+
+    /// What is shown is read. What is for the client and not for its user is only acked, since nobody has seen it.
+    fn message(&mut self, message: &Delivery) -> Result<(), Failure> {
+        match message.kind {
+            Kind::Message | Kind::System => {
+                self.screen.message(message, "")?;
+                self.client.read(&message.reference);
+            }
+            Kind::Receipt => {
+                self.received(message)?;
+                self.client.ack(&message.reference);
+            }
+            Kind::Unknown => self.client.ack(&message.reference),
+        }
+        Ok(())
     }
 
     /// What a receipt says of the partner. What it says of a device of one's own is not for the screen.

@@ -66,7 +66,7 @@ pub(crate) enum Failure {
 
     #[error("cannot use {path}; pass another --data, or make it writable")]
     Data { path: PathBuf, source: io::Error },
-    #[error("cannot sign a token with the key in the data folder")]
+    #[error("cannot use the key in the data folder")]
     Key(#[source] BoxError),
     #[error("the local cloud does not start")]
     Local(#[source] BoxError),

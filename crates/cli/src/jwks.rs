@@ -20,6 +20,8 @@ pub(crate) struct JwksArgs {
     #[arg(long, env = "VARTALAP_DATA", default_value = ".vartalap")]
     data: PathBuf,
     /// Who issues the tokens of this folder from now on: the URL under which the key set will be. They are signed by RS256 then.
+    ///
+    /// To go back, delete the file `issuer` in the folder. Do either while no local cloud runs on it.
     #[arg(long, value_name = "URL", value_parser = issuer)]
     pub(crate) issuer: Option<String>,
 }

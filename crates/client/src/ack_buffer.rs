@@ -72,6 +72,12 @@ impl AckBuffer {
         }
     }
 
+    /// Whether the envelope that this names is named by a ref that is not on the wire. Two refs of it can differ in whether it is watched.
+    pub(crate) fn holds(&self, reference: &Ref) -> bool {
+        let named = (reference.id, &reference.sender, reference.shelf);
+        self.waiting.iter().chain(&self.leaving).any(|one| (one.id, &one.sender, one.shelf) == named)
+    }
+
     /// How many refs are not on the wire.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len() + self.leaving.len()

@@ -90,7 +90,8 @@ impl Client {
     }
 
     /// Acks a message that was received as `reference`, within 250 ms while connected and else on the next connection.
-    /// Needed under [`Acks::Manual`](crate::Acks::Manual) only; under [`Acks::Never`](crate::Acks::Never) it does nothing.
+    /// Needed under [`Acks::Manual`](crate::Acks::Manual) only; under [`Acks::Never`](crate::Acks::Never) it does nothing, and nothing
+    /// ever for a receipt that says what another device of the user has acked, since that is kept nowhere.
     pub fn ack(&self, reference: &Ref) {
         self.0.0.change(|core, now| core.ack(reference, now));
     }

@@ -274,6 +274,8 @@ impl Core {
         }
         match self.seen.note(&message) {
             Novelty::New => self.in_hand.push_message(message),
+            // An ack could go before the read, which would then find nothing to tell anybody of.
+            Novelty::Again { acked: true } if self.reads.holds(&message.reference) => {}
             Novelty::Again { acked: true } => self.acks.add(message.reference, now),
             Novelty::Again { acked: false } => {}
         }

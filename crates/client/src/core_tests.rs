@@ -1,13 +1,13 @@
 //! What the parts decide together, told in frames and moments.
 
-use protocol::Shelf;
+use protocol::{Kind, Receipt, ReceiptEvent, Sender, Shelf};
 
 use super::*;
 use crate::ack_buffer::ACK_DELAY;
 use crate::backoff::BACKOFF_BASE;
 use crate::in_hand::IN_HAND_CAPACITY;
 use crate::sync_passes::DRAIN_TIMEOUT;
-use crate::testing::{delivery, outgoing};
+use crate::testing::{delivery, outgoing, user};
 
 const WALL: Timestamp = Timestamp::from_millis(1_755_500_000_000);
 
@@ -110,6 +110,42 @@ fn under_manual_acks_a_message_is_acked_when_the_consumer_says_so() {
     assert!(scene.acks().is_empty());
     scene.core.ack(&delivery("alice", 1).reference, scene.now);
     assert_eq!(scene.acks(), [delivery("alice", 1).reference, unclaimed.reference]);
+}
+
+#[test]
+fn a_redelivery_is_acked_once_its_read_is_on_the_wire() {
+    let mut scene = Scene::drained(Acks::Manual);
+    let first = delivery("alice", 1);
+    let mut again = first.clone();
+    again.reference.watched = true;
+    scene.deliver(vec![first.clone()]);
+    assert_eq!(scene.events().len(), 1);
+    scene.core.read(&first.reference, scene.now);
+    scene.deliver(vec![first.clone(), again.clone()]);
+    scene.now += ACK_DELAY;
+    assert_eq!(scene.writes().0, [ClientFrame::render_read(&[first.reference])]);
+    scene.deliver(vec![again.clone()]);
+    assert_eq!(scene.acks(), [again.reference]);
+}
+
+/// The `n`th receipt to bob: what `by` did.
+fn receipt(n: u64, by: &str, event: ReceiptEvent) -> Delivery {
+    let (message, from) = (delivery("alice", n), Sender::System);
+    let body = Receipt { event, by: user(by), messages: Vec::new() }.body();
+    let reference = Ref { sender: from.clone(), ..message.reference };
+    Delivery { reference, from, kind: Kind::Receipt, body, ..message }
+}
+
+#[test]
+fn what_ones_own_device_has_acked_lies_nowhere_and_is_not_acked() {
+    let mut scene = Scene::drained(Acks::OnTake);
+    let notice = receipt(1, "bob", ReceiptEvent::Delivered);
+    let kept = [receipt(2, "bob", ReceiptEvent::Read), receipt(3, "alice", ReceiptEvent::Delivered)];
+    scene.deliver(vec![notice.clone(), kept[0].clone(), kept[1].clone()]);
+    assert_eq!(scene.events().len(), 3);
+    assert_eq!(scene.acks(), kept.map(|receipt| receipt.reference));
+    scene.deliver(vec![notice]);
+    assert!(scene.events().is_empty() && scene.acks().is_empty());
 }
 
 #[test]

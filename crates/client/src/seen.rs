@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use protocol::{Delivery, MessageId, Ref, Sender};
+use protocol::{Delivery, Kind, MessageId, Receipt, ReceiptEvent, Recipient, Ref, Sender};
 
 /// How many messages are remembered, the latest. A message that comes again after this many others is shown again.
 pub const SEEN_CAPACITY: usize = 10_000;
@@ -28,6 +28,8 @@ struct Entry {
     /// Until it is acked: every ref under which it came. One message can lie in the device's own inbox and among the
     /// user's unclaimed envelopes, and each is removed by its own ref only.
     refs: Vec<Ref>,
+    /// It is a notice, of which there is nothing to ack.
+    notice: bool,
 }
 
 /// The latest messages received.
@@ -63,13 +65,15 @@ impl Seen {
             self.entries.remove(&oldest);
         }
         self.oldest_first.push_back(key.clone());
-        self.entries.insert(key, Entry { acked: false, refs: vec![delivery.reference.clone()] });
+        let refs = vec![delivery.reference.clone()];
+        self.entries.insert(key, Entry { acked: false, refs, notice: is_notice(delivery) });
         Novelty::New
     }
 
     /// The consumer acks the message that it received as `reference`: the refs to send.
     pub(crate) fn ack(&mut self, reference: &Ref) -> Vec<Ref> {
         let mut refs = match self.entries.get_mut(&(reference.sender.clone(), reference.id)) {
+            Some(entry) if entry.notice => return Vec::new(),
             Some(entry) => {
                 entry.acked = true;
                 std::mem::take(&mut entry.refs)
@@ -85,6 +89,14 @@ impl Seen {
 
 fn key(delivery: &Delivery) -> Key {
     (delivery.from.clone(), delivery.id)
+}
+
+/// Whether it says that another device of the same user has acked something. That is posted and kept nowhere, so an ack would delete nothing and
+/// cost a frame. Receipts are to whom they tell, so that is the user who is told of himself.
+fn is_notice(delivery: &Delivery) -> bool {
+    let of_oneself =
+        |receipt: Receipt| receipt.event == ReceiptEvent::Delivered && delivery.to == Recipient::User(receipt.by);
+    delivery.kind == Kind::Receipt && Receipt::of(&delivery.body).is_some_and(of_oneself)
 }
 
 #[cfg(test)]
