@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use delivery::attachment::{DOWNLOAD_VALIDITY, UPLOAD_VALIDITY, upload_headers};
 use delivery::{Attachment, Failure, Files, SignedUrl, Upload};
 use protocol::{AttachmentId, MediaType, Timestamp};
 
 use crate::error::LocalError;
-use crate::signing;
+use crate::storage;
 
 pub(crate) use door::{PATH, download, preflight, upload};
 pub(crate) use store::FileStore;
@@ -60,7 +62,7 @@ impl LocalFiles {
 
     fn sign(&self, method: &str, permit: &Permit) -> SignedUrl {
         let Permit { id, media_type, bytes, expires_at } = permit;
-        let signature = hex(hmac::sign(&self.key, signed(method, permit).as_bytes()).as_ref());
+        let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.key, signed(method, permit).as_bytes()));
         // A type has no character with a meaning of its own in a query but `+`, `&` and `#`.
         let media_type = media_type.as_str().replace('+', "%2B").replace('&', "%26").replace('#', "%23");
         let expires = expires_at.as_millis();
@@ -85,7 +87,7 @@ impl LocalFiles {
                 bytes: number("bytes")?,
                 expires_at: Timestamp::from_millis(number("expires")?),
             };
-            Some((permit, unhex(query.get("signature")?)?))
+            Some((permit, URL_SAFE_NO_PAD.decode(query.get("signature")?).ok()?))
         };
         let (permit, signature) = read().ok_or(FORGED)?;
         hmac::verify(&self.key, signed(method, &permit).as_bytes(), &signature).map_err(|_| FORGED)?;
@@ -129,32 +131,13 @@ fn fresh() -> Result<[u8; KEY_BYTES], ()> {
     Ok(key)
 }
 
-/// Reads the key of a data folder, making it if need be, readable by its owner alone.
+/// Reads the key of a data folder, making it if need be.
 fn load_or_create(data: &Path) -> Result<Vec<u8>, LocalError> {
-    let path = data.join(KEY_FILE);
-    let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
-    let invalid = || LocalError::AttachmentKey { path: path.clone() };
-    if !path.try_exists().map_err(folder)? {
-        let key = fresh().map_err(|()| invalid())?;
-        signing::publish(&path, &hex(&key)).map_err(folder)?;
-    }
-    let text = std::fs::read_to_string(&path).map_err(folder)?;
-    unhex(text.trim()).filter(|key| key.len() == KEY_BYTES).ok_or_else(invalid)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The bytes of hexadecimal digits in lower case, so that each signature has one spelling.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
+    let invalid = || LocalError::AttachmentKey { path: data.join(KEY_FILE) };
+    let make = || fresh().map(|key| URL_SAFE_NO_PAD.encode(key)).map_err(|()| invalid());
+    let text = storage::read_or_publish(data, KEY_FILE, make)?;
+    let key = URL_SAFE_NO_PAD.decode(text.trim_ascii()).map_err(|_| invalid())?;
+    if key.len() == KEY_BYTES { Ok(key) } else { Err(invalid()) }
 }
 
 #[cfg(test)]

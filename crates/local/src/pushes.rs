@@ -21,7 +21,8 @@ impl RecordGateway {
         Self { store }
     }
 
-    /// Every wake that was pushed, oldest first, each as JSON of `user`, `device`, `ids`, `reason` and `at`.
+    /// Every wake that was pushed, oldest first, each as JSON of `user`, `device`, `ids`, `reason` and `at`, and of `push` if the device has
+    /// registered targets.
     ///
     /// # Errors
     /// When the store fails.

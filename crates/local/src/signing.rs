@@ -4,9 +4,9 @@
 //! It signs by ES256, as an issuer whom nobody else knows. A folder may be told another issuer: an address, under which somebody publishes the
 //! key set. Then it signs by RS256, since that is all that the JWT authorizer of API Gateway's HTTP APIs takes.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
@@ -72,30 +72,25 @@ impl SigningKey {
         let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
         storage::make_folder(data).map_err(folder)?;
         let (algorithm, file, issuer) = match fs::read_to_string(data.join(ISSUER_FILE)) {
-            Ok(issuer) => (Algorithm::RS256, RS256_FILE, issuer),
+            // Whoever wrote it by hand may have ended the line.
+            Ok(issuer) => (Algorithm::RS256, RS256_FILE, issuer.trim().to_owned()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (Algorithm::ES256, FILE, ISSUER.to_owned()),
             Err(error) => return Err(folder(error)),
         };
-        let path = data.join(file);
-        if !path.try_exists().map_err(folder)? {
-            let der = new_key(algorithm).map_err(|_| LocalError::Key { path: path.clone(), algorithm })?;
-            publish(&path, &pem(&der)).map_err(folder)?;
-        }
-        let pem = fs::read(&path).map_err(folder)?;
-        Self::from_pem(&pem, algorithm, issuer).map_err(|_| LocalError::Key { path, algorithm })
+        let invalid = || LocalError::Key { path: data.join(file), algorithm };
+        let make = || new_key(algorithm).map(|der| pem(&der)).map_err(|_| invalid());
+        let pem = storage::read_or_publish(data, file, make)?;
+        Self::from_pem(&pem, algorithm, issuer).map_err(|_| invalid())
     }
 
-    /// The same, and from now on for everybody, as another issuer.
+    /// The same, and from now on for everybody, as another issuer. A local cloud that ran on the folder would go on as the old one, and
+    /// refuse the tokens of the new, so none may.
     ///
     /// # Errors
-    /// As [`Self::load_or_create`].
+    /// [`LocalError::Locked`] when a local cloud runs on the folder, and as [`Self::load_or_create`].
     pub fn of_issuer(data: &Path, issuer: &str) -> Result<Self, LocalError> {
-        let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
-        storage::make_folder(data).map_err(folder)?;
-        let path = data.join(ISSUER_FILE);
-        let draft = draft_of(&path);
-        let replaced = write_private(&draft, issuer).and_then(|()| fs::rename(&draft, &path));
-        replaced.map_err(folder)?;
+        let _lock = storage::lock(data)?;
+        storage::replace(data, ISSUER_FILE, issuer)?;
         Self::load_or_create(data)
     }
 
@@ -151,35 +146,6 @@ fn new_key(algorithm: Algorithm) -> Result<Vec<u8>, Unspecified> {
     }
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
     Ok(pair.to_pkcs8v1()?.as_ref().to_vec())
-}
-
-/// A name beside `path` that nobody else has.
-fn draft_of(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{:032x}", fastrand::u128(..)))
-}
-
-/// Writes the whole file, which only its owner may read, under another name and links it to its own, which fails if somebody was first;
-/// then theirs counts.
-pub(crate) fn publish(path: &Path, text: &str) -> io::Result<()> {
-    let draft = draft_of(path);
-    let linked = write_private(&draft, text).and_then(|()| fs::hard_link(&draft, path));
-    let removed = fs::remove_file(&draft);
-    match linked {
-        // Without a draft there is nothing to remove, so why there is none comes first.
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => removed,
-    }
-}
-
-fn write_private(path: &PathBuf, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file: File = options.open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 /// PKCS#8 in the lines of 64 characters that PEM wants.
@@ -238,6 +204,24 @@ mod tests {
         let moved = SigningKey::of_issuer(folder.path(), other).expect("a key");
         assert_eq!((moved.issuer(), &moved.id), (other, &first.id), "the key stays");
         assert_judged_by_its_jwks(&moved, Algorithm::RS256, other);
+
+        fs::write(folder.path().join(ISSUER_FILE), format!("{one}\n")).expect("written by hand");
+        assert_eq!(SigningKey::load_or_create(folder.path()).expect("a key").issuer(), one);
+        fs::remove_file(folder.path().join(ISSUER_FILE)).expect("it was there");
+        assert_eq!(SigningKey::load_or_create(folder.path()).expect("a key").issuer(), ISSUER, "the way back");
+    }
+
+    #[test]
+    fn a_folder_in_use_is_not_told_an_issuer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let lock = storage::lock(folder.path()).expect("free");
+        let error = SigningKey::of_issuer(folder.path(), "https://issuer.example").expect_err("in use");
+        assert!(matches!(error, LocalError::Locked { .. }), "{error}");
+        assert_eq!(SigningKey::load_or_create(folder.path()).expect("a key").issuer(), ISSUER);
+        drop(lock);
+        for _ in 0..2 {
+            SigningKey::of_issuer(folder.path(), "https://issuer.example").expect("free");
+        }
     }
 
     fn jwks_shows_private_part(jwks: &Value) -> bool {

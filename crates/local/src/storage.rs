@@ -1,9 +1,9 @@
-//! What a run keeps, and where: queues and pushes in one SQLite file, the tables in another, or all of it in memory; and the lock
-//! that gives a data folder to one process at a time. It knows nothing of what the rows mean.
+//! What a run keeps, and where: queues and pushes in one SQLite file, the tables in another, or all of it in memory; keys in small
+//! files of their own; and the lock that gives a data folder to one process at a time. It knows nothing of what rows and files mean.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
-use std::path::Path;
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use aws::Tables;
 use rusqlite::Connection;
@@ -44,6 +44,65 @@ pub(crate) fn lock(data: &Path) -> Result<File, LocalError> {
         Err(TryLockError::WouldBlock) => Err(LocalError::Locked { folder: data.to_owned() }),
         Err(TryLockError::Error(source)) => Err(folder(source)),
     }
+}
+
+/// Reads a file of the data folder. If there is none, what `make` says is it from now on, for its owner alone. Of several processes
+/// that do so at once, all get the same.
+///
+/// # Errors
+/// [`LocalError::Folder`] when the folder cannot be written or read, and whatever `make` answers.
+pub(crate) fn read_or_publish(
+    data: &Path,
+    name: &str,
+    make: impl FnOnce() -> Result<String, LocalError>,
+) -> Result<Vec<u8>, LocalError> {
+    let folder = |source| LocalError::Folder { folder: data.to_owned(), source };
+    let path = data.join(name);
+    if !path.try_exists().map_err(folder)? {
+        publish(data, name, &make()?).map_err(folder)?;
+    }
+    fs::read(path).map_err(folder)
+}
+
+/// Writes a file of the data folder, for its owner alone, in place of the one that may be there. Whoever reads it meanwhile gets
+/// either as a whole.
+///
+/// # Errors
+/// [`LocalError::Folder`] when the folder cannot be written.
+pub(crate) fn replace(data: &Path, name: &str, text: &str) -> Result<(), LocalError> {
+    let replaced = draft(data, name, text).and_then(|draft| fs::rename(draft, data.join(name)));
+    replaced.map_err(|source| LocalError::Folder { folder: data.to_owned(), source })
+}
+
+/// Links a draft to its own name, which fails if somebody was first; then theirs counts.
+fn publish(data: &Path, name: &str, text: &str) -> io::Result<()> {
+    let draft = draft(data, name, text)?;
+    let linked = fs::hard_link(&draft, data.join(name));
+    let removed = fs::remove_file(&draft);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => removed,
+    }
+}
+
+/// Writes the whole file under a name that nobody else has, so that it is never there in part under its own.
+fn draft(data: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
+    let path = data.join(format!(".{name}.{:032x}", fastrand::u128(..)));
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let write = || -> io::Result<()> {
+        let mut file = options.open(&path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    if let Err(error) = write() {
+        // Why it was not written counts, and not whether it went.
+        let _ = fs::remove_file(&path);
+        return Err(error);
+    }
+    Ok(path)
 }
 
 /// Opens the queues, or makes them, in a folder or in memory. What was in hand when the last process ended is visible again.
@@ -106,10 +165,10 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("new/data");
-        let mode = || std::fs::metadata(&data).expect("a folder").permissions().mode() & 0o777;
+        let mode = || fs::metadata(&data).expect("a folder").permissions().mode() & 0o777;
         drop(lock(&data).expect("free"));
         assert_eq!(mode(), 0o700);
-        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o750)).expect("a mode");
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).expect("a mode");
         drop(lock(&data).expect("free"));
         assert_eq!(mode(), 0o750);
     }

@@ -12,7 +12,7 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use futures::{Stream, StreamExt, stream};
 use protocol::{AttachmentId, Timestamp};
 use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::error::LocalError;
 use crate::storage;
@@ -59,12 +59,6 @@ pub(crate) enum NotPut {
 /// A file that is being written. When it is dropped, for whatever reason, nothing of it is left under this name.
 struct Draft(PathBuf);
 
-/// Where the bytes of one upload go.
-enum Sink {
-    File(File),
-    Memory(Vec<u8>),
-}
-
 impl Drop for Draft {
     fn drop(&mut self) {
         // What is left all the same goes at the next start.
@@ -103,9 +97,8 @@ impl FileStore {
                 if lock(files).contains_key(&id) {
                     return Err(NotPut::Exists);
                 }
-                let mut sink = Sink::Memory(Vec::new());
-                sink.take(size, chunks).await?;
-                let Sink::Memory(bytes) = sink else { return Err(NotPut::OtherSize) };
+                let mut bytes: Vec<u8> = Vec::new();
+                copy(size, chunks, &mut bytes).await?;
                 let file = InMemory { bytes: bytes.into(), put_at: now };
                 match lock(files).entry(id) {
                     std::collections::btree_map::Entry::Vacant(slot) => drop(slot.insert(file)),
@@ -175,33 +168,27 @@ async fn put_into(folder: &Path, id: AttachmentId, size: u64, chunks: BodyDataSt
         return Err(NotPut::Exists);
     }
     let draft = Draft(folder.join(format!("{DRAFT}{id}.{:032x}", fastrand::u128(..))));
-    let file = OpenOptions::new().write(true).create_new(true).open(&draft.0).await?;
-    let mut sink = Sink::File(file);
-    sink.take(size, chunks).await?;
-    if let Sink::File(file) = sink {
-        file.sync_all().await?;
-    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&draft.0).await?;
+    copy(size, chunks, &mut file).await?;
+    file.sync_all().await?;
     match tokio::fs::hard_link(&draft.0, &path).await {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(NotPut::Exists),
         linked => Ok(linked?),
     }
 }
 
-impl Sink {
-    /// Writes all chunks, unless they are more or less than `size` bytes. Nothing beyond that is written.
-    async fn take(&mut self, size: u64, mut chunks: BodyDataStream) -> Result<(), NotPut> {
-        let mut left = size;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(|_| NotPut::OtherSize)?;
-            let bytes = u64::try_from(chunk.len()).map_err(|_| NotPut::OtherSize)?;
-            left = left.checked_sub(bytes).ok_or(NotPut::OtherSize)?;
-            match self {
-                Self::File(file) => file.write_all(&chunk).await?,
-                Self::Memory(written) => written.extend_from_slice(&chunk),
-            }
-        }
-        if left == 0 { Ok(()) } else { Err(NotPut::OtherSize) }
+/// Writes all chunks, unless they are more or less than `size` bytes. Nothing beyond that is written.
+async fn copy(size: u64, mut chunks: BodyDataStream, to: &mut (impl AsyncWrite + Unpin)) -> Result<(), NotPut> {
+    let mut left = size;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| NotPut::OtherSize)?;
+        let bytes = u64::try_from(chunk.len()).map_err(|_| NotPut::OtherSize)?;
+        left = left.checked_sub(bytes).ok_or(NotPut::OtherSize)?;
+        to.write_all(&chunk).await?;
     }
+    // A file is written in the background. What became of the last bytes only a flush says: to sync them does not.
+    to.flush().await?;
+    if left == 0 { Ok(()) } else { Err(NotPut::OtherSize) }
 }
 
 fn chunks_of(file: File) -> impl Stream<Item = io::Result<Vec<u8>>> {
@@ -259,6 +246,14 @@ mod tests {
         }
         let left: Vec<_> = fs::read_dir(data.path().join(FOLDER)).expect("a folder").collect();
         assert_eq!(left.len(), 1, "no draft is left: {left:?}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_full_disk_is_told_of_the_last_bytes_too() {
+        let mut full = OpenOptions::new().write(true).open("/dev/full").await.expect("a device");
+        let copied = copy(2, Body::from("ok").into_data_stream(), &mut full).await;
+        assert!(matches!(copied, Err(NotPut::Failed(_))), "{copied:?}");
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::{Ready, Running};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -144,12 +146,11 @@ async fn a_signature_is_good_for_what_it_is_over_and_nothing_else() {
 /// An upload that was signed and whose time is over, by the key in the folder.
 fn expired(ready: &Ready, data: &std::path::Path, id: &str) -> String {
     let key = std::fs::read_to_string(data.join("attachment-key")).expect("a key");
-    let pairs = key.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("text"));
-    let key: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).expect("digits")).collect();
+    let key = URL_SAFE_NO_PAD.decode(key).expect("base64");
     let expires = lambda::start::invocation().now.minus(Duration::from_millis(1)).as_millis();
     let signed = format!("PUT\n{id}\nimage/png\n{}\n{expires}", BYTES.len());
     let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), signed.as_bytes());
-    let signature: String = signature.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let signature = URL_SAFE_NO_PAD.encode(signature);
     let query = format!("bytes={}&type=image/png&expires={expires}&signature={signature}", BYTES.len());
     format!("{}/_local/attachments/{id}?{query}", ready.http)
 }

@@ -25,6 +25,8 @@ async fn a_taken_folder_and_a_taken_port_are_named() {
     let error = local::start(options(folder.path())).await.expect_err("the folder is taken");
     assert!(matches!(error, LocalError::Locked { .. }), "{error}");
     assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+    let error = SigningKey::of_issuer(folder.path(), "https://issuer.example").expect_err("the folder is taken");
+    assert!(matches!(error, LocalError::Locked { .. }), "{error}");
 
     let port: u16 = running.ready.http.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let other = tempfile::tempdir().expect("a folder");
