@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use delivery::{
-    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState,
+    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState, Wakeable,
 };
 use protocol::{Timestamp, UserId};
 
@@ -149,7 +149,7 @@ impl Directory for DynamoDirectory {
         }
     }
 
-    async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
+    async fn wakeable(&self, user: &UserId, holder: &Holder) -> Result<Option<Wakeable>, Failure> {
         let output = self
             .table
             .client
@@ -164,10 +164,11 @@ impl Directory for DynamoDirectory {
         self.table.count("GetItem", Unit::ReadUnit, output.consumed_capacity());
         match (output.item(), holder) {
             (Some(item), _) => {
-                keys::wake_state(item).map(Some).map_err(|error| refused("read a wake state", error.to_string()))
+                let state = keys::wake_state(item).map_err(|error| refused("read a wake state", error.to_string()))?;
+                Ok(Some(Wakeable { state, push: keys::push_targets(item) }))
             }
             (None, Holder::Device(_)) => Ok(None),
-            (None, Holder::Unclaimed) => Ok(Some(WakeState::default())),
+            (None, Holder::Unclaimed) => Ok(Some(Wakeable::default())),
         }
     }
 

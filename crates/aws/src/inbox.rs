@@ -9,8 +9,8 @@ use futures::future::join_all;
 use protocol::{DeviceId, MessageName, Ref, Timestamp, UserId};
 
 use crate::dynamo::{Items, MAX_BATCH_GET, Table, delete, identity, is_condition_failure, put};
-use crate::failure::{failure, refused};
-use crate::keys::{self, Item};
+use crate::failure::failure;
+use crate::keys::{self, Item, UnreadableItem};
 use crate::meter::{Meter, Unit};
 
 /// The inbox table.
@@ -137,8 +137,13 @@ impl Inbox for DynamoInbox {
         const OPERATION: &str = "read what senders were told";
         let keys = messages.iter().map(|name| keys::told_key(user, name)).collect();
         let found = self.table.get_all(OPERATION, keys).await?;
-        let told = found.iter().filter(|item| !keys::is_expired(item, now)).map(|item| keys::told(user, item));
-        told.collect::<Result<_, _>>().map_err(|error| refused(OPERATION, error.to_string()))
+        let told = found.iter().filter(|item| !keys::is_expired(item, now)).filter_map(|item| {
+            let unreadable = |error: &UnreadableItem| {
+                tracing::error!(metric = "inbox.unreadable", %error, "what a sender was told is unreadable and is skipped");
+            };
+            keys::told(user, item).inspect_err(unreadable).ok()
+        });
+        Ok(told.collect())
     }
 
     async fn keep_told(&self, told: &[Told]) -> Result<(), Failure> {

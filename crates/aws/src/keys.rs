@@ -229,8 +229,8 @@ pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
     })
 }
 
-/// Those that cannot be read wake nobody. A device is not passed over for it, or it would get no messages either.
-fn push_targets(item: &Item) -> Vec<PushTarget> {
+/// Reads the push targets of a device. Those that cannot be read wake nobody. A device is not passed over for it, or it would get no messages either.
+pub fn push_targets(item: &Item) -> Vec<PushTarget> {
     let Some(stored) = item.get(PUSH) else { return Vec::new() };
     let read = stored.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
     read.unwrap_or_else(|| {

@@ -168,7 +168,7 @@ async fn every_read_asks_for_the_newest_state() {
     let Row { user, holder, .. } = row(1);
 
     directory.devices(&user, NOW).await.expect("a look");
-    directory.wake_state(&user, &holder).await.expect("a wake state");
+    directory.wakeable(&user, &holder).await.expect("a wake state");
     inbox.get(&[row(1).key()], NOW).await.expect("a lookup");
     inbox.page(&user, holder.device(), None, 10, NOW).await.expect("a page");
     assert!(query.num_calls() >= 2 && get.num_calls() == 1 && batch_get.num_calls() == 1, "each kind of read was seen");

@@ -218,6 +218,11 @@ pub enum Dialect {
     OldBase64,
 }
 
+/// The device that a user's old client is: it names none, and the server that this one replaces had one socket for a user.
+pub fn old_device() -> DeviceId {
+    "legacy".parse().expect("six letters are a device")
+}
+
 impl Dialect {
     /// The dialect that a word of [`Dialect::word`] means; the current one where there is none, or one of a later version.
     pub fn of(word: Option<&str>) -> Self {

@@ -3,7 +3,7 @@
 //!
 //! First the devices, then the groups, then what no device has claimed, then what is pending for each device, in order of their names. An
 //! envelope never moves to a place that comes earlier, so what is kept all the while is in the export, whatever else comes and goes. The places
-//! are those that an erasure empties.
+//! are those that an erasure empties, but for one: what senders were told of the user by receipts is erased as well, and not shown.
 
 use protocol::{DeviceId, ExportCursor, GroupId};
 

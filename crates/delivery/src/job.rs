@@ -111,6 +111,13 @@ pub struct Acked {
     pub event: ReceiptEvent,
     /// What; at most 100.
     pub messages: Vec<AckedMessage>,
+    /// How often what is left of it was queued again; see [`crate::receipt::left`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub round: u8,
+}
+
+fn is_zero(round: &u8) -> bool {
+    *round == 0
 }
 
 /// See [`Acked::messages`].

@@ -39,12 +39,14 @@ pub use attachment::{Attached, Attachment, AttachmentRules, Grant};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{
     Address, Connection, ConnectionId, Device, Dialect, Enrolment, Envelope, Holder, Key, Row, new_message_id,
+    old_device,
 };
 pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
 pub use ports::{
     Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage,
     OfflineTopic, Page, PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
+    Wakeable,
 };
 pub use presence::{Presence, presence};
 pub use receipt::Told;

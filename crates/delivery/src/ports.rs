@@ -1,5 +1,5 @@
 //! What the domain needs of the world, in its own words. Each port has an in-memory implementation in `testkit` and a real
-//! one in `aws` or `local`; inbox, directory and queue have one contract suite for both.
+//! one in `aws` or `local`; inbox, directory, groups, queue, attachments and files have one contract suite each for both.
 //!
 //! Expected events (gone, missing, lost a race) are outcomes; a [`Failure`] is the infrastructure's, ends no record, and
 //! is retried by whoever holds the record. All methods may be called again with the same arguments.
@@ -166,12 +166,12 @@ pub trait Directory: Send + Sync {
     /// Reads the newest state of a user's devices. Connections past their end are left out.
     fn devices(&self, user: &UserId, now: Timestamp) -> impl Future<Output = Result<Vec<Device>, Failure>> + Send;
 
-    /// Reads the newest wake state of a device, or of a user's unclaimed inbox. `None` if the device is not known.
-    fn wake_state(
+    /// Reads what is newest of a device's wakes, or of a user's unclaimed inbox. `None` if the device is not known.
+    fn wakeable(
         &self,
         user: &UserId,
         holder: &Holder,
-    ) -> impl Future<Output = Result<Option<WakeState>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Wakeable>, Failure>> + Send;
 
     /// Replaces a wake state if it is still `before`; answers whether it was.
     fn replace_wake_state(
@@ -182,6 +182,15 @@ pub trait Directory: Send + Sync {
         after: &WakeState,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Failure>> + Send;
+}
+
+/// What is known of the wakes of a device, or of a user's unclaimed inbox.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wakeable {
+    /// When it was woken, and who is to wake it next.
+    pub state: WakeState,
+    /// Where it has said that it can be woken; nowhere if it is no device.
+    pub push: Vec<PushTarget>,
 }
 
 /// A part of the groups of a user, in order of their ids.

@@ -17,12 +17,16 @@ use fastrand::Rng;
 use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
 
 use crate::drain;
-use crate::envelope::{Device, Envelope, new_message_id};
-use crate::job::{Acked, AckedMessage, AckedRow, Deliver};
-use crate::ports::Lookup;
+use crate::envelope::{Connection, Device, Dialect, Envelope, new_message_id};
+use crate::job::{Acked, AckedMessage, AckedRow, Deliver, Job};
+use crate::ports::{Lookup, Scheduled};
 
 /// How long a receipt is owed. Whoever is away for longer asks for the state of his conversations some other way.
 pub const RECEIPT_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long what is left of a read waits each time. An app that shows what it gets acks and reads in one breath, so the first is short; the
+/// second outlasts what keeps an [`Acked`] from its first few tries.
+const AGAIN: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(20)];
 
 /// What the sender of a message was told last of one of its recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +77,26 @@ pub fn in_question(acked: &Acked) -> Vec<MessageName> {
     acked.messages.iter().filter(asked).map(|message| message.name.clone()).collect()
 }
 
+/// The messages of a read whose rows had gone and of which nobody was told. Their senders did not ask, or this has overtaken what is to tell
+/// them of the ack, which nothing keeps in order; so it is asked again, alone and twice at most.
+pub fn left(acked: &Acked, before: &[Told]) -> Option<Scheduled> {
+    let delay = *AGAIN.get(usize::from(acked.round))?;
+    let unknown = |message: &&AckedMessage| {
+        let is_of_another = matches!(&message.name.from, Sender::User(sender) if *sender != acked.user);
+        message.row.is_none() && is_of_another && before.iter().all(|told| told.name != message.name)
+    };
+    let messages: Vec<AckedMessage> = acked.messages.iter().filter(unknown).cloned().collect();
+    let round = acked.round + 1;
+    (!messages.is_empty()).then(|| Scheduled { job: Job::Acked(Acked { messages, round, ..acked.clone() }), delay })
+}
+
 /// The user's other devices that are told. Of an ack only those that were there by then, and had their Drain: one that came later has not
-/// shown what it would have to take back.
+/// shown what it would have to take back. An old client takes nothing back.
 pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
     let was_there = |device: &Device| {
-        device.connection.as_ref().is_some_and(|to| to.connected_at.plus(drain::DELAY) <= acked.id.timestamp())
+        let by = acked.id.timestamp();
+        let takes_back = |to: &Connection| to.dialect == Dialect::Current && to.connected_at.plus(drain::DELAY) <= by;
+        device.connection.as_ref().is_some_and(takes_back)
     };
     let others = devices.iter().filter(|device| device.id != acked.device);
     others.filter(|device| acked.event == ReceiptEvent::Read || was_there(device)).collect()

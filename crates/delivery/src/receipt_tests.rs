@@ -23,7 +23,8 @@ fn row(receipts: bool, shared: bool) -> Option<AckedRow> {
 
 fn acked(event: ReceiptEvent, messages: &[(MessageName, Option<AckedRow>)]) -> Acked {
     let messages = messages.iter().map(|(name, row)| AckedMessage { name: name.clone(), row: *row }).collect();
-    Acked { id: format!("{ID}9").parse().expect("an id"), user: user("bob"), device: device("phone"), event, messages }
+    let id = format!("{ID}9").parse().expect("an id");
+    Acked { id, user: user("bob"), device: device("phone"), event, messages, round: 0 }
 }
 
 /// Who is told of which messages, but for what.
@@ -88,6 +89,31 @@ fn nobody_can_forge_a_receipt() {
     assert_eq!(in_question(&read), [name(1, "alice")]);
     let read = tidings(&read, &[told(name(1, "alice"), Delivered)], false);
     assert_eq!(said(&read), [("alice".into(), None, vec![name(1, "alice")])]);
+}
+
+#[test]
+fn a_read_that_came_before_its_ack_was_told_is_asked_about_twice_more() {
+    let messages = [
+        (name(1, "alice"), None),
+        (name(2, "alice"), None),
+        (name(3, "alice"), row(true, true)),
+        (name(4, "~system"), None),
+        (name(5, "bob"), None),
+    ];
+    let read = acked(Read, &messages);
+    let before = [told(name(2, "alice"), Delivered)];
+    let mut waits = Vec::new();
+    let mut next = left(&read, &before);
+    while let Some(Scheduled { job, delay }) = next.take() {
+        let Job::Acked(again) = job else { panic!("{job:?}") };
+        assert_eq!(again.messages, [AckedMessage { name: name(1, "alice"), row: None }]);
+        assert_eq!(said(&tidings(&again, &[told(name(1, "alice"), Delivered)], false)).len(), 1);
+        assert_eq!(left(&again, &[told(name(1, "alice"), Delivered)]), None);
+        waits.push(delay.as_secs());
+        next = left(&again, &before);
+    }
+    assert_eq!(waits, [2, 20]);
+    assert_eq!(left(&acked(Delivered, &messages[2..3]), &[]), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! from the frame.
 
 use delivery::{Address, Connection, Dialect};
-use protocol::{DeviceId, Timestamp};
+use protocol::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,11 +17,6 @@ pub const CONTEXT_DEVICE: &str = "device";
 pub const CONTEXT_DIALECT: &str = "dialect";
 /// See [`CONTEXT_USER`]. There, and whatever it is, when an old client asked to be told what was accepted.
 pub const CONTEXT_ACKS: &str = "acks";
-
-/// The device that a user's old client is: it names none, and the server that this one replaces had one socket for a user.
-pub fn old_device() -> DeviceId {
-    "legacy".parse().expect("six letters are a device")
-}
 
 /// What happened on a connection.
 #[derive(Debug)]

@@ -362,13 +362,18 @@ fn read_attachments(fields: &Fields<'_>) -> Option<Vec<AttachmentId>> {
     if !(1..=MAX_ATTACHMENTS_PER_MESSAGE).contains(&listed.len()) {
         return None;
     }
-    let mut attachments: Vec<AttachmentId> = Vec::with_capacity(listed.len());
-    for id in listed {
-        if !attachments.contains(&id) {
-            attachments.push(id);
+    Some(each_once(listed))
+}
+
+/// What is listed, without what was listed before it.
+pub(crate) fn each_once<T: PartialEq>(listed: Vec<T>) -> Vec<T> {
+    let mut once = Vec::with_capacity(listed.len());
+    for one in listed {
+        if !once.contains(&one) {
+            once.push(one);
         }
     }
-    Some(attachments)
+    once
 }
 
 /// An id that is no id is echoed up to this size, so that the client can tell which message was meant.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use percent_encoding::percent_decode_str;
 use serde_json::value::RawValue;
 
-use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, place};
+use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, each_once, place};
 use crate::code::Code;
 use crate::export::ExportCursor;
 use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
@@ -440,13 +440,7 @@ fn users(fields: &Fields<'_>) -> Result<Option<Vec<UserId>>, BadRequest> {
     if listed.len() > MAX_USERS_PER_CHANGE {
         return Err(no_users());
     }
-    let mut users: Vec<UserId> = Vec::with_capacity(listed.len());
-    for user in listed {
-        if !users.contains(&user) {
-            users.push(user);
-        }
-    }
-    Ok(Some(users))
+    Ok(Some(each_once(listed)))
 }
 
 /// The push targets of a body, each once: none where it names none, `None` where what it names is no such list.
@@ -455,12 +449,7 @@ fn push_targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
     if listed.len() > MAX_PUSH_TARGETS {
         return None;
     }
-    let mut targets: Vec<PushTarget> = Vec::with_capacity(listed.len());
-    for target in listed {
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
+    let targets = each_once(listed);
     let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
     (bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }

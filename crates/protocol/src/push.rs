@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A way to wake a device. Its tokens are secrets between the device and who pushes: `Debug` shows the service alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "service", rename_all = "lowercase", try_from = "Unjudged", into = "Unjudged")]
+#[serde(tag = "service", rename_all = "lowercase", try_from = "Unjudged")]
 pub enum PushTarget {
     /// A platform endpoint of SNS, by its ARN.
     Sns {
@@ -37,7 +37,7 @@ pub enum PushTarget {
 }
 
 /// The same before it is judged.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(tag = "service", rename_all = "lowercase")]
 enum Unjudged {
     Sns { endpoint: String },
@@ -65,17 +65,6 @@ impl TryFrom<Unjudged> for PushTarget {
             }
         };
         if good { Ok(target) } else { Err(InvalidPushTarget) }
-    }
-}
-
-impl From<PushTarget> for Unjudged {
-    fn from(target: PushTarget) -> Self {
-        match target {
-            PushTarget::Sns { endpoint } => Self::Sns { endpoint },
-            PushTarget::Fcm { token } => Self::Fcm { token },
-            PushTarget::Apns { token, topic } => Self::Apns { token, topic },
-            PushTarget::WebPush { endpoint, p256dh, auth } => Self::WebPush { endpoint, p256dh, auth },
-        }
     }
 }
 

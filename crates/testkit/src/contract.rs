@@ -297,7 +297,7 @@ async fn devices_are_known_without_a_connection(directory: &impl Directory) {
     directory.forget(&phone).await.expect("forgotten");
     directory.forget(&phone).await.expect("twice is the same as once");
     assert_eq!(connections_of(directory, "eli", NOW).await, [("tablet".to_owned(), None)]);
-    assert_eq!(directory.wake_state(&user("eli"), &holder("phone")).await.expect("a state"), None);
+    assert_eq!(directory.wakeable(&user("eli"), &holder("phone")).await.expect("a state"), None);
 }
 
 fn at(after_secs: u64) -> Timestamp {
@@ -368,6 +368,8 @@ async fn a_device_is_woken_where_it_said_last(directory: &impl Directory) {
         directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
         directory.left(&phone, &"c1".into(), NOW).await.expect("left");
         assert_eq!(push().await, targets, "nothing else changes it");
+        let wakeable = directory.wakeable(&phone.user, &holder("phone")).await.expect("an answer");
+        assert_eq!(wakeable.map(|known| known.push), Some(targets));
     }
     let both = Enrolment { presence: Some(false), push: Some(vec![target("d")]) };
     directory.enrol(&phone, &both, NOW).await.expect("enrolled");
@@ -392,14 +394,14 @@ async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) 
         };
         for pair in states.windows(2) {
             let [before, after] = pair else { unreachable!("windows of two") };
-            let state = directory.wake_state(&user("dan"), &holder).await.expect("a state");
-            assert_eq!(state.as_ref(), Some(before));
+            let read = directory.wakeable(&user("dan"), &holder).await.expect("a state");
+            assert_eq!(read.map(|wakeable| wakeable.state).as_ref(), Some(before));
             assert!(replace(before.clone(), after.clone(), holder.clone()).await);
             assert!(!replace(before.clone(), after.clone(), holder.clone()).await, "it is not `before` any more");
         }
     }
     let ghost = holder("ghost");
-    assert_eq!(directory.wake_state(&user("dan"), &ghost).await.expect("a state"), None);
+    assert_eq!(directory.wakeable(&user("dan"), &ghost).await.expect("a state"), None);
     let (before, after) = (&states[0], &states[1]);
     let replaced = directory.replace_wake_state(&user("dan"), &ghost, before, after, NOW).await.expect("an outcome");
     assert!(!replaced);

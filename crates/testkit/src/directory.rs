@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use delivery::{
-    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState,
+    Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState, Wakeable,
 };
 use protocol::{DeviceId, PushTarget, Timestamp, UserId};
 
@@ -30,7 +30,7 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     state: Arc<Mutex<State>>,
-    /// Calls: `register`, `unregister`, `left`, `enrol`, `seen`, `forget`, `devices`, `wake_state`, `replace_wake_state`.
+    /// Calls: `register`, `unregister`, `left`, `enrol`, `seen`, `forget`, `devices`, `wakeable`, `replace_wake_state`.
     pub ledger: Ledger,
 }
 
@@ -141,11 +141,16 @@ impl Directory for MemoryDirectory {
         Ok(self.devices_of(user, now))
     }
 
-    async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
-        self.ledger.enter("wake_state")?;
+    async fn wakeable(&self, user: &UserId, holder: &Holder) -> Result<Option<Wakeable>, Failure> {
+        self.ledger.enter("wakeable")?;
         let state = lock(&self.state);
-        let known = Self::knows(&state, user, holder);
-        Ok(known.then(|| state.wakes.get(&(user.clone(), holder.clone())).cloned().unwrap_or_default()))
+        if !Self::knows(&state, user, holder) {
+            return Ok(None);
+        }
+        let device = holder.device().and_then(|device| state.devices.get(user)?.get(device));
+        let push = device.map(|device| device.push.clone()).unwrap_or_default();
+        let state = state.wakes.get(&(user.clone(), holder.clone())).cloned().unwrap_or_default();
+        Ok(Some(Wakeable { state, push }))
     }
 
     async fn replace_wake_state(

@@ -1,7 +1,6 @@
 //! Which of a user's devices a client is, and how it speaks, by the query of its URL. Who it speaks for is the token's to say alone.
 
-use delivery::Dialect;
-use lambda::websocket::old_device;
+use delivery::{Dialect, old_device};
 use protocol::DeviceId;
 
 /// The parameters that matter, unread. A client chooses them.

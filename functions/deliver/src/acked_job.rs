@@ -1,7 +1,7 @@
 //! Acked: tells the senders and the user's other devices what was acked or read. Who is told what is decided in `delivery::receipt`; what is
 //! stored for them is a Deliver like any other.
 
-use delivery::receipt::{Tidings, in_question, listeners, tidings};
+use delivery::receipt::{Tidings, in_question, left, listeners, tidings};
 use delivery::{
     Acked, Attachments, Connections, Device, Directory, Envelope, Failure, Groups, Holder, Inbox, Invocation, Job,
     OfflineTopic, Queue, Row, Scheduled,
@@ -25,13 +25,15 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
 
     async fn queue_tidings(&self, job: &Acked, invocation: Invocation) -> Result<(), Failure> {
         let now = invocation.now;
-        let devices = self.directory.devices(&job.user, now).await?;
+        // The other devices were told the first time.
+        let devices = if job.round == 0 { self.directory.devices(&job.user, now).await? } else { Vec::new() };
         let listeners = listeners(job, &devices);
         let names = in_question(job);
         let before = if names.is_empty() { Vec::new() } else { self.inbox.told(&job.user, &names, now).await? };
         let Tidings { delivers, notice, told } = tidings(job, &before, !listeners.is_empty());
-        if !delivers.is_empty() {
-            let jobs: Vec<Scheduled> = delivers.into_iter().map(|one| Scheduled::now(Job::Deliver(one))).collect();
+        let delivers = delivers.into_iter().map(|one| Scheduled::now(Job::Deliver(one)));
+        let jobs: Vec<Scheduled> = delivers.chain(left(job, &before)).collect();
+        if !jobs.is_empty() {
             self.queue.send(&jobs).await.into_iter().collect::<Result<(), _>>()?;
         }
         if !told.is_empty() {
@@ -53,7 +55,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
                 undelivered: false,
                 shared: false,
             };
-            Some(Posting::new(&row, &device.id, device.connection.as_ref()?, 1))
+            Some(Posting { is_stored: false, ..Posting::new(&row, &device.id, device.connection.as_ref()?, 1) })
         });
         let _missed = self.post(&postings.collect::<Vec<_>>()).await;
     }

@@ -23,9 +23,8 @@ use delivery::job::MAX_FANOUT;
 use delivery::{
     Attachments, Connections, Device, Directory, Groups, Inbox, Invocation, Job, OfflineTopic, Queue, Waits,
 };
-use futures::StreamExt;
 use futures::future::{join, join_all};
-use futures::stream;
+use futures::{FutureExt, StreamExt, stream};
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
 use protocol::{Timestamp, UserId};
@@ -73,20 +72,33 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
     pub async fn handle(&self, event: Value, invocation: Invocation) -> Result<Value, HandlerError> {
         let (mut delivers, mut others, mut verdicts) = (vec![], vec![], vec![]);
         for record in records(event)? {
-            match Job::decode(&record.body) {
-                Ok(Job::Deliver(job)) => delivers.push((record, vec![job])),
-                Ok(Job::Fanout(job)) if job.members.len() <= MAX_FANOUT => {
-                    delivers.push((record, job.delivers().collect()));
+            let job = match Job::decode(&record.body) {
+                Ok(job) => job,
+                Err(unreadable) => {
+                    verdicts.push((record, Verdict::Reject(unreadable.to_string())));
+                    continue;
                 }
-                Ok(job) => others.push((record, job)),
-                Err(unreadable) => verdicts.push((record, Verdict::Reject(unreadable.to_string()))),
-            }
+            };
+            let receives = record.receive_count;
+            let alone = match job {
+                Job::Deliver(job) => {
+                    delivers.push((record, vec![job]));
+                    continue;
+                }
+                Job::Fanout(job) if job.members.len() <= MAX_FANOUT => {
+                    delivers.push((record, job.delivers().collect()));
+                    continue;
+                }
+                Job::Fanout(job) => async move { self.fan_out(&job).await }.boxed(),
+                Job::Announce(job) => async move { self.announce(&job, invocation).await }.boxed(),
+                Job::Acked(job) => async move { self.tell(&job, invocation).await }.boxed(),
+                Job::Await(job) => async move { self.await_acks(&job, receives, invocation).await }.boxed(),
+                Job::Drain(job) => async move { self.drain(&job, invocation).await }.boxed(),
+            };
+            others.push(alone.map(|verdict| (record, verdict)));
         }
-        let others = others.into_iter().map(|(record, job)| async move {
-            let verdict = self.alone(&job, record.receive_count, invocation).await;
-            (record, verdict)
-        });
-        let (delivered, settled) = join(self.together(delivers, invocation), join_all(others)).await;
+        let others = join_all(others);
+        let (delivered, settled) = join(self.together(delivers, invocation), others).await;
         verdicts.extend(delivered.into_iter().chain(settled));
         let response = settle(&self.queue, verdicts, invocation).await;
         Ok(serde_json::to_value(response).expect("a list of ids is always JSON"))
@@ -114,24 +126,6 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         let mut verdict_of = |count| worst(verdicts.by_ref().take(count).collect());
         settled.extend(counts.into_iter().map(|(record, count)| (record, verdict_of(count))));
         settled
-    }
-
-    /// Does what stands alone in its record.
-    async fn alone(&self, job: &Job, receive_count: u32, invocation: Invocation) -> Verdict {
-        match job {
-            Job::Deliver(job) => {
-                if let Some(Err(reason)) = self.grant(&[std::slice::from_ref(job)], invocation.now).await.pop() {
-                    return Verdict::Retry(reason);
-                }
-                let asked = Asked { job: job.clone(), again: receive_count > 1 };
-                worst(self.deliver(&[asked], invocation).await)
-            }
-            Job::Fanout(job) => self.fan_out(job).await,
-            Job::Announce(job) => self.announce(job, invocation).await,
-            Job::Acked(job) => self.tell(job, invocation).await,
-            Job::Await(job) => self.await_acks(job, receive_count, invocation).await,
-            Job::Drain(job) => self.drain(job, invocation).await,
-        }
     }
 
     /// Reads the devices of each of `users` once, at the same time.

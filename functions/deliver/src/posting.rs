@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Address, Connection, ConnectionId, Connections, Directory, Inbox, Key, Pending, PostOutcome, Row};
+use delivery::{
+    Address, Connection, ConnectionId, Connections, Dialect, Directory, Inbox, Key, Pending, PostOutcome, Row,
+};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
@@ -100,6 +102,10 @@ impl<I: Inbox, D: Directory, G: Sync, Q: Sync, C: Connections, O: Sync, A: Sync>
                     .unwrap_or(PostOutcome::Unknown),
             };
             match outcome {
+                PostOutcome::TooLarge if connection.dialect != Dialect::Current => {
+                    // What another writes in up to 30 KB can be longer in the words of an old client.
+                    tracing::warn!(metric = "post.too_large_for_old", count, "a frame was too large for an old client");
+                }
                 PostOutcome::TooLarge => {
                     tracing::error!(metric = "post.too_large", count, "a frame was too large to post");
                 }

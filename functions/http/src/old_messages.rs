@@ -1,9 +1,8 @@
 //! `POST /v1.0/messages`, the way in that old clients have without a socket. What their messages mean is `route`'s to know; here is how
 //! they are answered.
 
-use delivery::{Address, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue, old_device};
 use lambda::http::Response;
-use lambda::websocket::old_device;
 use protocol::http::OldFrame;
 use protocol::{Code, UserId};
 use route::legacy::Outcome;

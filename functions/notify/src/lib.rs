@@ -10,7 +10,8 @@ use std::time::Duration;
 use delivery::ports::MAX_DELAY;
 use delivery::wake::{Due, MAX_IDS, step};
 use delivery::{
-    Directory, Failure, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Row, Wake, WakeState, WakeStep,
+    Directory, Failure, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Row, Wake, WakeState,
+    WakeStep, Wakeable,
 };
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
@@ -18,6 +19,10 @@ use protocol::{MessageId, PushTarget, Timestamp};
 use serde_json::Value;
 
 pub use settings::Settings;
+
+/// Most pages of an inbox that are read for one wake. Before what one is woken for there may be any number of receipts, and the function has
+/// 10 s for a whole batch.
+const MAX_PAGES: usize = 4;
 
 /// How often a record decides again because another one changed the wake state in between, before it backs off.
 const RACES: usize = 5;
@@ -64,8 +69,8 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         let user = &hand_over.user;
         let holder = hand_over.device.clone().map_or(Holder::Unclaimed, Holder::Device);
         for race in 0..RACES {
-            let state = self.directory.wake_state(user, &holder).await.map_err(|failure| failure.to_string())?;
-            let Some(state) = state else { return Ok(Verdict::Done) };
+            let read = self.directory.wakeable(user, &holder).await.map_err(|failure| failure.to_string())?;
+            let Some(Wakeable { state, push }) = read else { return Ok(Verdict::Done) };
             let next = match step(&state, hand_over.due.as_deref(), self.interval, now) {
                 WakeStep::Covered => return Ok(Verdict::Done),
                 WakeStep::Wait(until) => return Ok(Verdict::Wait(whole_seconds(until.since(now)))),
@@ -85,7 +90,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             if next.due.is_some() {
                 return Ok(Verdict::Done);
             }
-            let pushed = self.push(hand_over, now).await;
+            let pushed = self.push(hand_over, push, now).await;
             if pushed != Ok(true) {
                 // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this record
                 // ends, so it must not hold the due wake either.
@@ -113,38 +118,34 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
-    /// The oldest messages that the device is to be woken for.
+    /// The oldest messages that the device is to be woken for. Where they come after more receipts than are read, the one that it was handed
+    /// over for.
     async fn wanting(&self, hand_over: &HandOver, now: Timestamp) -> Result<Vec<MessageId>, Failure> {
         let (user, device) = (&hand_over.user, hand_over.device.as_ref());
         let (mut ids, mut after) = (Vec::new(), None);
-        loop {
+        for _ in 0..MAX_PAGES {
             let page = self.inbox.page(user, device, after.as_ref(), MAX_IDS, now).await?;
             let wanting = page.rows.iter().filter(|row| row.envelope.wakes());
             ids.extend(wanting.map(|row| row.envelope.id));
             ids.dedup();
             after = page.rows.last().map(Row::reference);
-            // Before what one is woken for there may be any number of receipts.
             if ids.len() >= MAX_IDS || !page.more || after.is_none() {
                 ids.truncate(MAX_IDS);
                 return Ok(ids);
             }
         }
-    }
-
-    /// Where the device has said that it can be woken.
-    async fn push_targets(&self, hand_over: &HandOver, now: Timestamp) -> Result<Vec<PushTarget>, Failure> {
-        let Some(id) = &hand_over.device else { return Ok(Vec::new()) };
-        let devices = self.directory.devices(&hand_over.user, now).await?;
-        Ok(devices.into_iter().find(|device| device.id == *id).map(|device| device.push).unwrap_or_default())
+        if ids.is_empty() {
+            ids.push(hand_over.reference.id);
+        }
+        Ok(ids)
     }
 
     /// Pushes one wake for everything that is pending by now. Answers whether anything was.
-    async fn push(&self, hand_over: &HandOver, now: Timestamp) -> Result<bool, String> {
+    async fn push(&self, hand_over: &HandOver, push: Vec<PushTarget>, now: Timestamp) -> Result<bool, String> {
         let ids = self.wanting(hand_over, now).await.map_err(|failure| failure.to_string())?;
         if ids.is_empty() {
             return Ok(false);
         }
-        let push = self.push_targets(hand_over, now).await.map_err(|failure| failure.to_string())?;
         let wake = Wake {
             user: hand_over.user.clone(),
             device: hand_over.device.clone(),

@@ -250,7 +250,7 @@ async fn infrastructure_failures_and_races_end_no_record() {
         stage.run_for(60).await;
         assert_eq!(stage.wakes().len(), 1, "{call}");
     }
-    for call in ["wake_state", "replace_wake_state"] {
+    for call in ["wakeable", "replace_wake_state"] {
         let stage = Stage::new().await;
         stage.hand_over(1, own()).await;
         stage.function.directory.ledger.fail_next(call, 1);
@@ -292,6 +292,19 @@ async fn receipts_neither_wake_nor_count_however_many_come_first() {
 }
 
 #[tokio::test]
+async fn behind_more_receipts_than_are_read_one_is_woken_for_what_was_handed_over() {
+    let stage = Stage::new().await;
+    for n in 0..4 * 256 {
+        stage.put(n, own(), Kind::Receipt).await;
+    }
+    stage.put(5_000, own(), Kind::Message).await;
+    let id = stage.hand_over(5_001, own()).await;
+    stage.settle().await;
+    assert_eq!(stage.function.inbox.ledger.calls("page"), 4);
+    assert_eq!(stage.wakes().iter().map(|wake| wake.ids.clone()).collect::<Vec<_>>(), [vec![id]]);
+}
+
+#[tokio::test]
 async fn a_wake_says_where_its_device_can_be_woken() {
     let stage = Stage::new().await;
     let target = PushTarget::Fcm { token: "t".to_owned() };
@@ -301,7 +314,7 @@ async fn a_wake_says_where_its_device_can_be_woken() {
     stage.hand_over(1, own()).await;
     stage.hand_over(2, Holder::Unclaimed).await;
     stage.settle().await;
-    assert_eq!(stage.function.directory.ledger.calls("devices"), 1, "one look for a wake of a device");
+    assert_eq!(stage.function.directory.ledger.calls("devices"), 0, "they are where the wake state is");
     let push: Vec<(bool, Vec<PushTarget>)> =
         stage.wakes().into_iter().map(|wake| (wake.device.is_some(), wake.push)).collect();
     assert!(push.contains(&(true, vec![target])) && push.contains(&(false, vec![])), "{push:?}");

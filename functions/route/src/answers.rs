@@ -146,7 +146,7 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments> Answers<I, G, Q, A> {
         }
         let Address { user, device } = address.clone();
         let id = new_message_id(invocation.now, &mut invocation.rng());
-        let job = Job::Acked(Acked { id, user, device, event, messages });
+        let job = Job::Acked(Acked { id, user, device, event, messages, round: 0 });
         let sent: Result<(), Failure> = self.queue.send(&[Scheduled::now(job)]).await.into_iter().collect();
         if let Err(failure) = sent {
             untold.extend(every(&read, &failure));

@@ -66,6 +66,7 @@ pub fn job_seeds() -> Vec<String> {
                 name: MessageName { id: reference.id, from: reference.sender.clone() },
                 row: Some(AckedRow { receipts: true, expires_at: Timestamp::from_secs(1_758_092_000), shared: false }),
             }],
+            round: 1,
         }),
         Job::Await(Await { pending: vec![pending.clone(), pending] }),
         Job::Drain(drain),

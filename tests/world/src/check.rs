@@ -92,16 +92,20 @@ impl End<'_> {
     /// is owed to nobody: its device gets it again with its next Drain, and acks it again.
     fn row(&self, row: &Row) -> Vec<String> {
         let key = row.key();
-        let name = (key.sender.clone(), key.id);
-        let shown = key.holder.device().is_some_and(|device| self.has_shown(&key.user, device, &name));
-        if shown && self.facts.is_left_behind(&key) {
-            return Vec::new();
-        }
         let said = |what: &str| format!("{}~{} of {}/{:?} {what}", key.id, key.sender, key.user, key.holder);
         if row.envelope.is_expired(self.world.now()) {
             return Vec::new();
         }
         let mut wrong = Vec::new();
+        let known = self.facts.devices.get(&row.user);
+        if row.holder.device().is_some_and(|device| known.is_none_or(|known| !known.contains(device))) {
+            wrong.push(said("is an orphan"));
+        }
+        let name = (key.sender.clone(), key.id);
+        let shown = key.holder.device().is_some_and(|device| self.has_shown(&key.user, device, &name));
+        if shown && self.facts.is_left_behind(&key) {
+            return wrong;
+        }
         let holders: Vec<&Address> = self
             .present
             .iter()
@@ -110,10 +114,6 @@ impl End<'_> {
             .collect();
         if !holders.is_empty() {
             wrong.push(said("is pending although its device is there and acks"));
-        }
-        let known = self.facts.devices.get(&row.user);
-        if row.holder.device().is_some_and(|device| known.is_none_or(|known| !known.contains(device))) {
-            wrong.push(said("is an orphan"));
         }
         if !row.envelope.wakes() {
             if self.facts.published.iter().any(|published| same(published, &key)) {
@@ -155,7 +155,7 @@ impl End<'_> {
     fn receipts(&self) -> Vec<String> {
         let receipts = &self.facts.receipts;
         let mut wrong = Vec::new();
-        for row in receipts.deleted.iter().filter(|row| row.envelope.receipts) {
+        for row in self.facts.deleted.iter().filter(|row| row.envelope.receipts) {
             let (by, name) = (&row.user, (row.envelope.from.clone(), row.envelope.id));
             let Some(sender) = name.0.user().filter(|sender| *sender != by) else { continue };
             if !receipts.told.contains(&(sender.clone(), by.clone(), name.clone())) {

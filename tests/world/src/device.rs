@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{Address, Attachment, ConnectionId};
-use protocol::{AttachmentId, Code, Delivery, MessageId, Recipient, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{AttachmentId, Code, Delivery, MessageId, ReceiptEvent, Recipient, Ref, ServerFrame, Timestamp, UserId};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
@@ -225,7 +225,8 @@ impl DeviceTask {
         let (due, later) = std::mem::take(&mut session.acks).into_iter().partition(|(at, ..)| *at <= now);
         session.acks = later;
         for (_, action, refs) in due {
-            lock(&self.world.facts).acked(&self.habits.address.user, &refs);
+            let event = if action == "read" { ReceiptEvent::Read } else { ReceiptEvent::Delivered };
+            lock(&self.world.facts).acked(&self.habits.address.user, event, &refs);
             self.write(session, &json!({"action": action, "refs": refs}));
         }
         self.send(session, now);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Address, Deliver, Device, Envelope, Key, Wake};
-use protocol::{Delivery, DeviceId, Kind, MessageId, Recipient, Ref, Sender, Timestamp, UserId};
+use delivery::{Address, Deliver, Device, Envelope, Key, Row, Wake};
+use protocol::{Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
 
 use crate::device::Planned;
 use crate::receipts::Receipts;
@@ -61,6 +61,8 @@ pub(crate) struct Facts {
     /// Every change of the group that was made, in order.
     pub(crate) changes: Vec<Changed>,
     pub(crate) receipts: Receipts,
+    /// Rows that were there until they were acked.
+    pub(crate) deleted: Vec<Row>,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
     /// When each envelope was last put, and by which invocation.
     puts: BTreeMap<Key, (Timestamp, Option<u32>)>,
@@ -75,8 +77,8 @@ impl Facts {
     }
 
     /// A client is about to say that it has these, or that its user has read them.
-    pub(crate) fn acked(&mut self, user: &UserId, refs: &[Ref]) {
-        let names = refs.iter().map(|reference| (user.clone(), (reference.sender.clone(), reference.id)));
+    pub(crate) fn acked(&mut self, user: &UserId, event: ReceiptEvent, refs: &[Ref]) {
+        let names = refs.iter().map(|reference| (user.clone(), event, (reference.sender.clone(), reference.id)));
         self.receipts.acked.extend(names);
     }
 
@@ -159,7 +161,7 @@ impl Facts {
     /// of them is done with it, nobody takes up what the other leaves.
     pub(crate) fn is_left_behind(&self, key: &Key) -> bool {
         let by = self.puts.get(key).and_then(|(_, invocation)| *invocation);
-        by.is_some_and(|by| self.unclean.contains(&by)) && self.receipts.deleted.iter().any(|row| row.key() == *key)
+        by.is_some_and(|by| self.unclean.contains(&by)) && self.deleted.iter().any(|row| row.key() == *key)
     }
 
     /// Whether an envelope was put within `age`, so that a read which lags by as much misses it.

@@ -60,6 +60,8 @@ pub enum Mutation {
     AckedAfterDelete,
     /// Senders are told of what they did not ask about.
     ReceiptUnasked,
+    /// What was only acked is told as read.
+    AckSaidAsRead,
     /// The device that acked is told of it as the others are.
     ExceptIsIgnored,
     /// A message to a group goes to all members but one.

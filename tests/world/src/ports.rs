@@ -12,9 +12,9 @@ use std::time::Duration;
 use delivery::{
     Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, HandOver, Holder, Inbox,
     Job, Key, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row,
-    Scheduled, Told, Wake, WakeState,
+    Scheduled, Told, Wake, WakeState, Wakeable,
 };
-use protocol::{DeviceId, Kind, MessageName, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, Kind, MessageName, ReceiptEvent, Ref, ServerFrame, Timestamp, UserId};
 
 use crate::fault::{Fault, Service};
 use crate::functions::{AWAIT_RECEIVES, Function, context};
@@ -133,7 +133,7 @@ impl Inbox for Port {
                     Lookup::Found(row) => Some(row),
                     Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => None,
                 });
-                lock(&world.facts).receipts.deleted.extend(there);
+                lock(&world.facts).deleted.extend(there);
             }
             world.inbox.delete(&deleted).await;
             outcomes.extend(self.end("delete", batch, &processed).await);
@@ -326,12 +326,12 @@ impl Directory for Port {
         Ok(devices)
     }
 
-    async fn wake_state(&self, user: &UserId, holder: &Holder) -> Result<Option<WakeState>, Failure> {
+    async fn wakeable(&self, user: &UserId, holder: &Holder) -> Result<Option<Wakeable>, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "read the wake state").await?;
-        let state = world.directory.wake_state(user, holder).await?;
+        let wakeable = world.directory.wakeable(user, holder).await?;
         world.answer("read the wake state").await?;
-        Ok(state)
+        Ok(wakeable)
     }
 
     async fn replace_wake_state(
@@ -439,10 +439,13 @@ impl Port {
     fn enqueue(&self, scheduled: &Scheduled) {
         let world = &self.0;
         let mut scheduled = scheduled.clone();
-        if let Job::Acked(job) = &mut scheduled.job
-            && world.mutated(Mutation::ReceiptUnasked)
-        {
-            job.messages.iter_mut().filter_map(|message| message.row.as_mut()).for_each(|row| row.receipts = true);
+        if let Job::Acked(job) = &mut scheduled.job {
+            if world.mutated(Mutation::ReceiptUnasked) {
+                job.messages.iter_mut().filter_map(|message| message.row.as_mut()).for_each(|row| row.receipts = true);
+            }
+            if world.mutated(Mutation::AckSaidAsRead) {
+                job.event = ReceiptEvent::Read;
+            }
         }
         if let Job::Deliver(job) = &mut scheduled.job {
             if job.envelope.kind == Kind::Receipt {

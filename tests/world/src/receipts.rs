@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use delivery::{Address, Deliver, Row};
+use delivery::{Address, Deliver};
 use protocol::{Delivery, DeviceId, MessageId, Receipt, ReceiptEvent, Sender, Timestamp, UserId};
 
 use crate::facts::{Name, Sent};
@@ -21,13 +21,11 @@ pub(crate) struct Telling {
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     /// What each user has said to have, or to have read.
-    pub(crate) acked: BTreeSet<(UserId, Name)>,
+    pub(crate) acked: BTreeSet<(UserId, ReceiptEvent, Name)>,
     /// What was queued, for whom, by its id.
     pub(crate) queued: BTreeMap<(UserId, MessageId), Telling>,
     /// Who was told that whom has what.
     pub(crate) told: BTreeSet<(UserId, UserId, Name)>,
-    /// Rows that were there until they were acked.
-    pub(crate) deleted: Vec<Row>,
 }
 
 impl Receipts {
@@ -48,8 +46,11 @@ impl Receipts {
         self.queued.entry((to.clone(), id)).or_insert(telling);
         for message in &receipt.messages {
             let name = (message.from.clone(), message.id);
-            if !self.acked.contains(&(receipt.by.clone(), name.clone())) {
-                return Err(format!("{to} is told that {} has {name:?}, which was never acked", receipt.by));
+            if !self.acked.contains(&(receipt.by.clone(), receipt.event, name.clone())) {
+                return Err(format!(
+                    "{to} is told by {} of {name:?}: {:?}, which it never was",
+                    receipt.by, receipt.event
+                ));
             }
             let asked = || name.0 == Sender::User(to.clone()) && messages.get(&name).is_some_and(|sent| sent.receipts);
             if receipt.by != *to && !asked() {
@@ -65,10 +66,12 @@ impl Receipts {
         let receipt = Receipt::of(&delivery.body).ok_or("a receipt cannot be read")?;
         if receipt.by == address.user && receipt.event == ReceiptEvent::Delivered {
             // Posted at once and never queued.
-            let names = receipt.messages.into_iter().map(|message| (address.user.clone(), (message.from, message.id)));
-            return names
+            let mut acks = receipt
+                .messages
                 .into_iter()
-                .all(|name| self.acked.contains(&name))
+                .map(|message| (address.user.clone(), receipt.event, (message.from, message.id)));
+            return acks
+                .all(|ack| self.acked.contains(&ack))
                 .then_some(())
                 .ok_or_else(|| format!("{address:?} was told of an ack that never was: {}", delivery.reference));
         }

@@ -9,15 +9,20 @@ const ASKED: (bool, bool) = (true, false);
 
 /// Bob's phone has acked or read alice's first message.
 fn acked(stage: &Stage, device: &str, event: ReceiptEvent, (receipts, shared): (bool, bool)) -> Job {
+    let expires_at = stage.envelope(1, "bob", "").expires_at;
+    job(stage, device, event, Some(AckedRow { receipts, expires_at, shared }))
+}
+
+fn job(stage: &Stage, device: &str, event: ReceiptEvent, row: Option<AckedRow>) -> Job {
     let envelope = stage.envelope(1, "bob", "");
-    let row = AckedRow { receipts, expires_at: envelope.expires_at, shared };
     let name = MessageName { id: envelope.id, from: envelope.from };
     Job::Acked(Acked {
         id: stage.clock.message_id(100),
         user: user("bob"),
         device: address("bob", device).device,
         event,
-        messages: vec![AckedMessage { name, row: Some(row) }],
+        messages: vec![AckedMessage { name, row }],
+        round: 0,
     })
 }
 
@@ -57,6 +62,35 @@ async fn the_sender_is_told_once_by_whichever_device_is_first() {
     stage.enqueue(acked(&stage, "tablet", Read, ASKED)).await;
     stage.settle().await;
     assert_eq!(receipts(&stage.deliveries("a1")), [(Read, "bob".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_read_that_overtakes_its_ack_is_told_all_the_same_and_to_the_other_devices_once() {
+    let stage = Stage::new();
+    stage.connect("alice", "phone", "a1").await;
+    stage.connect("bob", "phone", "b1").await;
+    stage.connect("bob", "tablet", "b2").await;
+    stage.enqueue(job(&stage, "phone", Read, None)).await;
+    stage.settle().await;
+    assert!(stage.deliveries("a1").is_empty());
+    stage.enqueue(acked(&stage, "phone", Delivered, ASKED)).await;
+    stage.function.directory.ledger.take();
+    stage.function.inbox.ledger.take();
+    stage.run_for(secs(4)).await;
+    let told = receipts(&stage.deliveries("a1"));
+    assert_eq!(told, [(Delivered, "bob".to_owned()), (Read, "bob".to_owned())]);
+    assert_eq!(receipts(&stage.deliveries("b2")), [(Read, "bob".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_read_of_what_nobody_was_told_of_is_asked_about_twice_more() {
+    let stage = Stage::new();
+    stage.enqueue(job(&stage, "phone", Read, None)).await;
+    stage.run_for(secs(60)).await;
+    let calls = stage.function.directory.ledger.take().into_iter().collect::<Vec<_>>();
+    assert_eq!(calls, [("devices", 1)]);
+    assert_eq!(stage.function.inbox.ledger.calls("told"), 3);
+    assert_eq!(stage.function.queue.ledger.calls("send"), 2);
 }
 
 #[tokio::test]
