@@ -1,6 +1,7 @@
-//! Events of the WebSocket API as functions receive them, in the shape of the fixtures of `aws_lambda_events`.
+//! Events of API Gateway as functions receive them, in the shape of the fixtures of `aws_lambda_events`.
 
 use delivery::{Address, Connection};
+use protocol::UserId;
 use serde_json::{Value, json};
 
 /// An event of `route_key` on a connection.
@@ -68,4 +69,19 @@ pub fn authorizer(authorization: Option<&str>, query: &[(&str, &str)]) -> Value 
             "requestId": "request=",
         },
     })
+}
+
+/// An event of the HTTP API, by which `user` asks.
+pub fn http(user: &UserId, method: &str, path: &str, query: &str, body: Option<&Value>) -> Value {
+    let mut event = json!({
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": query,
+        "requestContext": {"http": {"method": method, "path": path}, "authorizer": {"jwt": {"claims": {"sub": user}}}},
+        "isBase64Encoded": false,
+    });
+    if let Some(body) = body {
+        event["body"] = body.to_string().into();
+    }
+    event
 }

@@ -9,11 +9,11 @@ use crate::facts::{Facts, Name, Sent};
 use crate::lock;
 use crate::world::World;
 
-/// Checks everything. `present` are the devices that are connected and ack what they get.
-pub(crate) fn check(world: &World, present: &BTreeSet<Address>) -> Vec<String> {
+/// Checks everything. `connected` are the devices that are, and `served` those that have had and acked everything by now.
+pub(crate) fn check(world: &World, connected: &BTreeSet<Address>, served: &BTreeSet<Address>) -> Vec<String> {
     let rows = world.inbox.rows();
     let facts = lock(&world.facts);
-    let end = End { world, facts: &facts, rows: &rows, present };
+    let end = End { world, facts: &facts, rows: &rows, connected, served };
     let mut wrong = facts.violations.clone();
     for (name, sent) in &facts.messages {
         wrong.extend(end.message(name, sent));
@@ -45,13 +45,15 @@ struct End<'a> {
     world: &'a World,
     facts: &'a Facts,
     rows: &'a [Row],
-    present: &'a BTreeSet<Address>,
+    connected: &'a BTreeSet<Address>,
+    served: &'a BTreeSet<Address>,
 }
 
 impl End<'_> {
     fn has_shown(&self, user: &UserId, device: &DeviceId, name: &Name) -> bool {
         let address = Address { user: user.clone(), device: device.clone() };
         self.facts.shown.get(&address).is_some_and(|shown| shown.contains(name))
+            || self.facts.posted_once.contains(&(address, name.clone()))
     }
 
     fn lies(&self, user: &UserId, holder: Option<&Holder>, name: &Name) -> bool {
@@ -107,13 +109,13 @@ impl End<'_> {
             return wrong;
         }
         let holders: Vec<&Address> = self
-            .present
+            .served
             .iter()
             .filter(|address| address.user == row.user)
             .filter(|address| row.holder.device().is_none_or(|device| *device == address.device))
             .collect();
         if !holders.is_empty() {
-            wrong.push(said("is pending although its device is there and acks"));
+            wrong.push(said("is pending although its device acks"));
         }
         if !row.envelope.wakes() {
             if self.facts.published.iter().any(|published| same(published, &key)) {
@@ -176,7 +178,7 @@ impl End<'_> {
             let registered = self.world.directory.connection(address);
             registered.is_some_and(|connection| self.world.sockets.is_open(&connection.id))
         };
-        let missing = self.present.iter().filter(|address| !live(address));
+        let missing = self.connected.iter().filter(|address| !live(address));
         missing.map(|address| format!("{address:?} is there and not registered")).collect()
     }
 

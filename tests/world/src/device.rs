@@ -1,20 +1,25 @@
 //! A client as the protocol asks for: it keeps a connection, sends again what was not answered, shows each message once, acks what it gets,
-//! and syncs when its drain does not end. When it is there, and how it acks, is its habits'.
+//! and syncs when its drain does not end. When it is there, how it acks, and whether it is an old one, is its habits'. A client without a
+//! socket is in `socketless`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use delivery::{Address, Attachment, ConnectionId};
-use protocol::{AttachmentId, Code, Delivery, MessageId, ReceiptEvent, Recipient, Ref, ServerFrame, Timestamp, UserId};
+use delivery::{Address, ConnectionId, Dialect};
+use protocol::{Code, Delivery, MessageId, ReceiptEvent, Recipient, Ref, Sender, ServerFrame};
 use serde_json::{Value, json};
+use testkit::clock::message_id;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
+use crate::facts::{Heard, Name};
 use crate::fault::Fault;
 use crate::functions::Functions;
 use crate::gateway::{FromServer, Sockets};
 use crate::lock;
+use crate::messages;
+use crate::old_client::{self, Delivered, Told};
 use crate::world::World;
 
 /// What was not answered by then is sent again.
@@ -43,10 +48,27 @@ pub(crate) struct Planned {
     pub(crate) expires_in: Option<u64>,
 }
 
+impl Planned {
+    /// One that asks for nothing.
+    pub(crate) fn plain(at: Duration, id: MessageId, to: Recipient) -> Self {
+        Self { at, id, to, ephemeral: false, receipts: false, expires_in: None }
+    }
+}
+
+/// What a device speaks, and over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    Current,
+    Old,
+    Socketless,
+}
+
 /// What a device is like.
 #[derive(Clone, Debug)]
 pub(crate) struct Habits {
     pub(crate) address: Address,
+    /// How it speaks.
+    pub(crate) client: Client,
     /// When it first comes.
     pub(crate) comes_at: Duration,
     /// It never acks.
@@ -76,32 +98,40 @@ pub(crate) struct DeviceTask {
     habits: Habits,
     planned: VecDeque<Planned>,
     /// What was sent and not answered, and when it is sent again.
-    unanswered: BTreeMap<MessageId, (Value, Duration)>,
+    unanswered: BTreeMap<MessageId, Unanswered>,
 }
 
-/// The attachment that a message names, if it names one: every fourth does, by its id, so that whoever sees the message knows as well.
-fn attachment_of(id: MessageId) -> Option<AttachmentId> {
-    let digits = id.to_string().replace('-', "");
-    digits.ends_with(['0', '4', '8', 'c']).then(|| digits.parse().expect("as many digits as an attachment id has"))
-}
-
-fn attachment(id: AttachmentId, uploader: &UserId) -> Attachment {
-    Attachment {
-        id,
-        uploader: uploader.clone(),
-        media_type: "image/jpeg".parse().expect("a type"),
-        bytes: 7,
-        expires_at: Timestamp::from_millis(u64::MAX),
-    }
+/// What is said until it is answered.
+struct Unanswered {
+    message: Value,
+    again_at: Duration,
+    tries: u32,
 }
 
 /// What is to happen on a connection, and when.
 struct Session {
     id: ConnectionId,
-    acks: Vec<(Duration, &'static str, Vec<Ref>)>,
+    acks: Vec<Acking>,
     ends: Option<(Duration, Option<Duration>)>,
     ping_at: Duration,
     sync_at: Option<Duration>,
+}
+
+/// What will be said of what was shown.
+struct Acking {
+    at: Duration,
+    event: ReceiptEvent,
+    names: Vec<Name>,
+    says: Says,
+}
+
+/// In which words.
+#[derive(Clone)]
+enum Says {
+    /// In frames of their own.
+    Frames(Vec<String>),
+    /// In a message to a user, as old clients do, that names these.
+    State(Sender, Vec<String>),
 }
 
 impl DeviceTask {
@@ -115,7 +145,8 @@ impl DeviceTask {
         sleep(self.habits.comes_at).await;
         let mut backoff = BACKOFF.start;
         while self.habits.stays || !self.world.is_quiet() {
-            let opened = Sockets::open(&self.world, &self.functions, &self.habits.address).await;
+            let dialect = if self.is_old() { Dialect::OldJson } else { Dialect::Current };
+            let opened = Sockets::open(&self.world, &self.functions, &self.habits.address, dialect).await;
             let Some((id, received)) = opened else {
                 self.world.pause(0..backoff).await;
                 backoff = (backoff * 2).min(BACKOFF.end);
@@ -129,6 +160,10 @@ impl DeviceTask {
                 Ended::Over => return,
             }
         }
+    }
+
+    fn is_old(&self) -> bool {
+        self.habits.client == Client::Old
     }
 
     /// Away for a while; half of the wakes bring it back at once.
@@ -147,10 +182,10 @@ impl DeviceTask {
             acks: Vec::new(),
             ends: self.end(now),
             ping_at: now + PING,
-            sync_at: self.habits.syncs.then_some(now + DRAIN),
+            sync_at: (self.habits.syncs && !self.is_old()).then_some(now + DRAIN),
         };
-        for (_, again_at) in self.unanswered.values_mut() {
-            *again_at = now;
+        for unanswered in self.unanswered.values_mut() {
+            unanswered.again_at = now;
         }
         loop {
             if self.world.is_quiet() && !self.habits.stays {
@@ -195,8 +230,8 @@ impl DeviceTask {
 
     fn next(&self, session: &Session) -> Duration {
         let planned = self.planned.front().map(|planned| planned.at);
-        let again = self.unanswered.values().map(|(_, again_at)| *again_at);
-        let acks = session.acks.iter().map(|(at, ..)| *at);
+        let again = self.unanswered.values().map(|unanswered| unanswered.again_at);
+        let acks = session.acks.iter().map(|acking| acking.at);
         let times = [planned, session.ends.map(|(at, _)| at), session.sync_at, Some(session.ping_at)];
         // Once in a while, to see whether all is quiet.
         let look = self.world.elapsed() + PING;
@@ -222,84 +257,95 @@ impl DeviceTask {
                 }
             }
         }
-        let (due, later) = std::mem::take(&mut session.acks).into_iter().partition(|(at, ..)| *at <= now);
+        let (due, later) = std::mem::take(&mut session.acks).into_iter().partition(|acking| acking.at <= now);
         session.acks = later;
-        for (_, action, refs) in due {
-            let event = if action == "read" { ReceiptEvent::Read } else { ReceiptEvent::Delivered };
-            lock(&self.world.facts).acked(&self.habits.address.user, event, &refs);
-            self.write(session, &json!({"action": action, "refs": refs}));
+        for acking in due {
+            self.ack(session, acking, now);
         }
         self.send(session, now);
         if session.sync_at.is_some_and(|at| at <= now) {
             session.sync_at = Some(now + DRAIN);
-            self.write(session, &json!({"action": "sync"}));
+            self.write(session, json!({"action": "sync"}).to_string());
         }
         if session.ping_at <= now {
-            session.ping_at = now + PING;
-            self.write(session, &json!({"action": "ping"}));
+            let ping = if self.is_old() { old_client::PING.to_owned() } else { json!({"action": "ping"}).to_string() };
+            self.write(session, ping);
         }
         None
     }
 
+    fn ack(&mut self, session: &mut Session, acking: Acking, now: Duration) {
+        let user = self.habits.address.user.clone();
+        lock(&self.world.facts).acked(&user, acking.event, &acking.names);
+        match acking.says {
+            Says::Frames(frames) => frames.into_iter().for_each(|frame| self.write(session, frame)),
+            Says::State(sender, ids) => {
+                let Some(to) = sender.user().cloned() else { return };
+                let (at, number) = (self.world.now(), 1_000_000 + self.world.draw(0..1_000_000_000));
+                let planned = Planned::plain(now, message_id(at, number), Recipient::User(to));
+                let id = old_client::message_id(&user, &planned, at);
+                lock(&self.world.facts).sent_by_old(&user, id, &planned);
+                let message = old_client::state(&planned, &ids, at);
+                self.unanswered.insert(planned.id, Unanswered { message, again_at: now, tries: 0 });
+            }
+        }
+    }
+
     /// Sends what was written meanwhile and what is to be sent again.
     fn send(&mut self, session: &mut Session, now: Duration) {
+        let user = self.habits.address.user.clone();
         while let Some(planned) = self.planned.pop_front_if(|planned| planned.at <= now) {
-            let (from, body) = (self.habits.address.user.clone(), json!(planned.id.to_string()));
-            let name = (from.into(), planned.id);
-            lock(&self.world.facts).sent(name, &planned, body.to_string());
-            let mut message = json!({"id": planned.id, "to": planned.to, "body": body});
-            if planned.ephemeral {
-                message["ephemeral"] = true.into();
-            }
-            if planned.receipts {
-                message["receipts"] = true.into();
-            }
-            if let Some(secs) = planned.expires_in {
-                message["expires_in"] = secs.into();
-            }
-            if let Some(id) = attachment_of(planned.id).filter(|_| !planned.ephemeral) {
-                self.world.attachments.insert(attachment(id, &self.habits.address.user));
-                message["attachments"] = json!([id]);
-            }
-            self.unanswered.insert(planned.id, (message, now));
+            let message = if self.is_old() {
+                let at = self.world.now();
+                let id = old_client::message_id(&user, &planned, at);
+                lock(&self.world.facts).sent_by_old(&user, id, &planned);
+                old_client::message(&planned, at)
+            } else {
+                messages::write(&self.world, &user, &planned)
+            };
+            self.unanswered.insert(planned.id, Unanswered { message, again_at: now, tries: 0 });
+        }
+        if self.is_old() {
+            let is_given_up =
+                |one: &Unanswered| one.tries >= old_client::TRIES && one.message["head"]["type"] == "group";
+            self.unanswered.retain(|_, unanswered| !is_given_up(unanswered));
         }
         let mut messages = Vec::new();
-        for (message, again_at) in self.unanswered.values_mut().filter(|(_, again_at)| *again_at <= now) {
-            *again_at = now + ANSWER;
-            messages.push(message.clone());
+        for unanswered in self.unanswered.values_mut().filter(|unanswered| unanswered.again_at <= now) {
+            unanswered.again_at = now + ANSWER;
+            unanswered.tries += 1;
+            messages.push(unanswered.message.clone());
         }
-        for batch in messages.chunks(5) {
-            self.write(session, &json!({"action": "send", "messages": batch}));
+        let frames: Vec<String> = if self.is_old() {
+            messages.iter().map(Value::to_string).collect()
+        } else {
+            messages.chunks(5).map(|batch| json!({"action": "send", "messages": batch}).to_string()).collect()
+        };
+        for frame in frames {
             if self.world.strikes(Fault::Resend) {
-                self.write(session, &json!({"action": "send", "messages": batch}));
+                self.write(session, frame.clone());
             }
+            self.write(session, frame);
         }
     }
 
     /// Reads a frame. Answers whether the connection was displaced.
     fn read(&mut self, session: &mut Session, frame: &str) -> bool {
+        if self.is_old() {
+            self.read_old(session, frame);
+            return false;
+        }
         match ServerFrame::parse(frame) {
             Some(ServerFrame::Accepted { ids, refused, .. }) => {
-                lock(&self.world.facts).accepted(&self.habits.address.user, &ids);
-                for id in ids {
-                    self.unanswered.remove(&id);
-                }
-                for refusal in refused.iter().filter(|refusal| refusal.code != Code::Unavailable) {
-                    let id = refusal.id.as_deref().and_then(|id| id.parse::<MessageId>().ok());
-                    let sent = id.and_then(|id| self.unanswered.remove(&id));
-                    // Who was removed from the group meanwhile may not write to it any more.
-                    let is_removed = refusal.code == Code::NotAMember
-                        && sent.is_none_or(|(message, _)| message["to"]["group"].is_string());
-                    if !is_removed {
-                        self.world.violate(|| format!("a good message was refused: {refusal:?}"));
-                    }
-                }
+                let unanswered = &mut self.unanswered;
+                let answered = |id| Some(unanswered.remove(&id)?.message);
+                messages::accepted(&self.world, &self.habits.address.user, &ids, &refused, answered);
             }
             Some(ServerFrame::Messages { messages, more, .. }) => {
                 if more == Some(true)
                     && let Some(last) = messages.last()
                 {
-                    self.write(session, &json!({"action": "sync", "after": last.reference}));
+                    self.write(session, json!({"action": "sync", "after": last.reference}).to_string());
                 } else if more == Some(false) {
                     session.sync_at = None;
                 }
@@ -316,45 +362,94 @@ impl DeviceTask {
         false
     }
 
-    fn show(&self, session: &mut Session, messages: &[Delivery]) {
-        let (world, address) = (&self.world, &self.habits.address);
-        for message in messages {
-            let shown = lock(&world.facts).show(address, message);
-            match shown {
-                Ok(news) => world
-                    .tell(|| format!("{address:?} {} {}", if news { "shows" } else { "has shown" }, message.reference)),
-                Err(wrong) => world.violate(|| wrong),
+    fn read_old(&mut self, session: &mut Session, frame: &str) {
+        match old_client::read(frame) {
+            Some(Told::Accepted(planned)) => {
+                let user = &self.habits.address.user;
+                let mut facts = lock(&self.world.facts);
+                let id = facts.named_by_old(&user.clone().into(), &planned.to_string());
+                facts.accepted(user, id.as_slice());
+                self.unanswered.remove(&planned);
             }
-            if let Some(id) = attachment_of(message.reference.id)
-                && !world.attachments.is_open(id, &address.user)
-            {
-                world.violate(|| format!("{address:?} may not have what {} names", message.reference));
-            }
-        }
-        if self.habits.mute || messages.is_empty() {
-            return;
-        }
-        let refs: Vec<Ref> = messages.iter().map(|message| message.reference.clone()).collect();
-        let late = world.strikes(Fault::LateAck);
-        let delay = Duration::from_millis(world.draw(if late { 5_000..180_000 } else { 10..500 }));
-        // Sometimes it is read as well, later or at once. Each telling is a message more, so that this costs seeds.
-        let (first, second) = match world.draw(0..12) {
-            0 => ("ack", Some("read")),
-            1 => ("read", None),
-            _ => ("ack", None),
-        };
-        session.acks.push((world.elapsed() + delay, first, refs.clone()));
-        if let Some(second) = second {
-            session.acks.push((world.elapsed() + delay * 3, second, refs.clone()));
-        }
-        if world.strikes(Fault::DoubleAck) {
-            session.acks.push((world.elapsed() + delay * 2, first, refs));
+            Some(Told::Delivery(delivered)) => self.show_old(session, delivered),
+            Some(Told::Pong) => {}
+            None => self.world.violate(|| format!("an old client was told {frame}")),
         }
     }
 
-    fn write(&self, session: &mut Session, frame: &Value) {
+    fn show(&self, session: &mut Session, deliveries: &[Delivery]) {
+        for delivery in deliveries {
+            messages::show(&self.world, &self.habits.address, delivery);
+        }
+        if deliveries.is_empty() {
+            return;
+        }
+        let refs: Vec<&Ref> = deliveries.iter().map(|delivery| &delivery.reference).collect();
+        let names: Vec<Name> = deliveries.iter().map(|delivery| Heard::of(delivery).name).collect();
+        let says = |event| {
+            let action = if event == ReceiptEvent::Read { "read" } else { "ack" };
+            Says::Frames(vec![json!({"action": action, "refs": refs}).to_string()])
+        };
+        // Sometimes it is read as well, later or at once. Each telling is a message more, so that this costs seeds.
+        let events: &[ReceiptEvent] = match self.world.draw(0..12) {
+            0 => &[ReceiptEvent::Delivered, ReceiptEvent::Read],
+            1 => &[ReceiptEvent::Read],
+            _ => &[ReceiptEvent::Delivered],
+        };
+        self.plan_acks(session, &names, events, says);
+    }
+
+    /// Shows what it has never shown, and acks what the original's app acks: no notification.
+    fn show_old(&self, session: &mut Session, delivered: Delivered) {
+        let (world, address) = (&self.world, &self.habits.address);
+        let Delivered { from, id, to, text, is_notification } = delivered;
+        if is_notification {
+            return;
+        }
+        let named = lock(&world.facts).named_by_old(&from, &id);
+        let Some(name) = named.map(|message| (from.clone(), message)) else {
+            return world.violate(|| format!("{address:?} was told {id} of {from}, which nobody sent"));
+        };
+        let shown = lock(&world.facts).hear(address, Heard { name: name.clone(), to, text });
+        match shown {
+            Ok(news) => world.tell(|| format!("{address:?} {} {name:?}", if news { "shows" } else { "has shown" })),
+            Err(wrong) => world.violate(|| wrong),
+        }
+        let Sender::User(sender) = &from else { return };
+        let says = match world.draw(0..3) {
+            0 => Says::State(from.clone(), vec![id]),
+            _ => Says::Frames(vec![old_client::ack(&id, sender).to_string()]),
+        };
+        self.plan_acks(session, &[name], &[ReceiptEvent::Delivered], |_| says.clone());
+    }
+
+    /// Plans to say what becomes of these: at once, late, or twice.
+    fn plan_acks(
+        &self,
+        session: &mut Session,
+        names: &[Name],
+        events: &[ReceiptEvent],
+        says: impl Fn(ReceiptEvent) -> Says,
+    ) {
+        let world = &self.world;
+        if self.habits.mute {
+            return;
+        }
+        let late = world.strikes(Fault::LateAck);
+        let delay = Duration::from_millis(world.draw(if late { 5_000..180_000 } else { 10..500 }));
+        let now = world.elapsed();
+        let acking = |wait, event| Acking { at: now + wait, event, names: names.to_vec(), says: says(event) };
+        for (event, times) in events.iter().zip([1, 3]) {
+            session.acks.push(acking(delay * times, *event));
+        }
+        if world.strikes(Fault::DoubleAck) {
+            session.acks.extend(events.first().map(|event| acking(delay * 2, *event)));
+        }
+    }
+
+    fn write(&self, session: &mut Session, frame: String) {
         session.ping_at = self.world.elapsed() + PING;
         let (world, functions) = (Arc::clone(&self.world), Arc::clone(&self.functions));
-        tokio::spawn(Sockets::frame(world, functions, session.id.clone(), frame.to_string()));
+        tokio::spawn(Sockets::frame(world, functions, session.id.clone(), frame));
     }
 }

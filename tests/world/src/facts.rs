@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use delivery::{Address, Deliver, Device, Envelope, Key, Row, Wake};
-use protocol::{Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
+use protocol::{Body, Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Sender, Timestamp, UserId};
+use serde_json::Value;
 
 use crate::device::Planned;
 use crate::receipts::Receipts;
@@ -16,7 +17,7 @@ pub(crate) type Name = (Sender, MessageId);
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) to: Recipient,
-    pub(crate) body: String,
+    pub(crate) text: String,
     pub(crate) ephemeral: bool,
     pub(crate) receipts: bool,
     /// Whether the sender was told that it is accepted.
@@ -28,9 +29,34 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn new(to: Recipient, body: String, ephemeral: bool, receipts: bool) -> Self {
-        Self { to, body, ephemeral, receipts, accepted: false, enqueued: None, reached: BTreeSet::new() }
+    fn new(to: Recipient, text: String, ephemeral: bool, receipts: bool) -> Self {
+        Self { to, text, ephemeral, receipts, accepted: false, enqueued: None, reached: BTreeSet::new() }
     }
+}
+
+/// What a device was told, in whatever words.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) name: Name,
+    pub(crate) to: Recipient,
+    pub(crate) text: Option<String>,
+}
+
+impl Heard {
+    pub(crate) fn of(delivery: &Delivery) -> Self {
+        let name = (delivery.from.clone(), delivery.id);
+        Self { name, to: delivery.to.clone(), text: Some(text_of(&delivery.body)) }
+    }
+}
+
+/// What a body says: its own text, or that in the body of an old client. News say all that is in them.
+fn text_of(body: &Body) -> String {
+    let says = match serde_json::from_str::<Value>(body.as_json()) {
+        Ok(Value::String(text)) => Some(text),
+        Ok(body) => body["body"]["text"].as_str().map(str::to_owned),
+        Err(_) => None,
+    };
+    says.unwrap_or_else(|| body.as_json().to_owned())
 }
 
 /// A change of the group that was made.
@@ -52,6 +78,10 @@ pub(crate) struct Facts {
     pub(crate) devices: BTreeMap<UserId, BTreeSet<DeviceId>>,
     /// What each device has shown to its user, in order.
     pub(crate) shown: BTreeMap<Address, Vec<Name>>,
+    /// What was posted to old clients that they never ack. It may be lost with a dying socket, as LEGACY.md says.
+    pub(crate) posted_once: BTreeSet<(Address, Name)>,
+    /// What old clients call their messages.
+    old_ids: BTreeMap<(UserId, String), MessageId>,
     pub(crate) published: BTreeSet<Key>,
     pub(crate) woken: BTreeSet<(UserId, Option<DeviceId>, MessageId)>,
     pub(crate) dead_letters: Vec<String>,
@@ -72,14 +102,26 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// A client is about to send this.
-    pub(crate) fn sent(&mut self, name: Name, planned: &Planned, body: String) {
-        self.messages.insert(name, Sent::new(planned.to.clone(), body, planned.ephemeral, planned.receipts));
+    pub(crate) fn sent(&mut self, name: Name, planned: &Planned) {
+        let text = planned.id.to_string();
+        self.messages.insert(name, Sent::new(planned.to.clone(), text, planned.ephemeral, planned.receipts));
+    }
+
+    /// An old client of `from` is about to send this under the id of what it planned, which becomes the message `id`.
+    pub(crate) fn sent_by_old(&mut self, from: &UserId, id: MessageId, planned: &Planned) {
+        self.old_ids.insert((from.clone(), planned.id.to_string()), id);
+        self.sent((from.clone().into(), id), planned);
+    }
+
+    /// The message that old clients know by this id.
+    pub(crate) fn named_by_old(&self, sender: &Sender, id: &str) -> Option<MessageId> {
+        let own = sender.user().and_then(|user| self.old_ids.get(&(user.clone(), id.to_owned())).copied());
+        own.or_else(|| id.parse().ok())
     }
 
     /// A client is about to say that it has these, or that its user has read them.
-    pub(crate) fn acked(&mut self, user: &UserId, event: ReceiptEvent, refs: &[Ref]) {
-        let names = refs.iter().map(|reference| (user.clone(), event, (reference.sender.clone(), reference.id)));
-        self.receipts.acked.extend(names);
+    pub(crate) fn acked(&mut self, user: &UserId, event: ReceiptEvent, names: &[Name]) {
+        self.receipts.acked.extend(names.iter().map(|name| (user.clone(), event, name.clone())));
     }
 
     /// The sender has read that these are accepted.
@@ -97,7 +139,7 @@ impl Facts {
         let owed = recipients.iter().map(|user| (user.clone(), devices(user))).collect();
         let name = (envelope.from.clone(), envelope.id);
         if envelope.from == Sender::System {
-            let sent = || Sent::new(envelope.to.clone(), envelope.body.as_json().to_owned(), false, false);
+            let sent = || Sent::new(envelope.to.clone(), text_of(&envelope.body), false, false);
             self.messages.entry(name.clone()).or_insert_with(sent);
         }
         if let Some(sent) = self.messages.get_mut(&name) {
@@ -126,19 +168,26 @@ impl Facts {
 
     /// A device has received an envelope. Answers whether it shows it now, or has shown it before; or what is wrong with it.
     pub(crate) fn show(&mut self, address: &Address, delivery: &Delivery) -> Result<bool, String> {
-        let name = (delivery.from.clone(), delivery.id);
+        let heard = Heard::of(delivery);
         if delivery.kind == Kind::Receipt {
             self.receipts.check_shown(address, delivery)?;
-            return Ok(self.note_shown(address, name));
+            return Ok(self.note_shown(address, heard.name));
         }
+        self.hear(address, heard)
+    }
+
+    /// The same of a message that came in whatever words.
+    pub(crate) fn hear(&mut self, address: &Address, heard: Heard) -> Result<bool, String> {
+        let Heard { name, to, text } = heard;
+        let said = |what: &str| Err(format!("{address:?} received {what}: {}~{}", name.1, name.0));
         let Some(sent) = self.messages.get(&name) else {
-            return Err(format!("{address:?} received what nobody sent: {}", delivery.reference));
+            return said("what nobody sent");
         };
-        if !sent.reached.contains(&address.user) || delivery.to != sent.to {
-            return Err(format!("{address:?} received what was sent to {:?}: {}", sent.to, delivery.reference));
+        if !sent.reached.contains(&address.user) || to != sent.to {
+            return said(&format!("what was sent to {:?}", sent.to));
         }
-        if delivery.body.as_json() != sent.body {
-            return Err(format!("{address:?} received another body: {}", delivery.reference));
+        if text.is_some_and(|text| text != sent.text) {
+            return said("another text");
         }
         Ok(self.note_shown(address, name))
     }
@@ -161,7 +210,12 @@ impl Facts {
     /// of them is done with it, nobody takes up what the other leaves.
     pub(crate) fn is_left_behind(&self, key: &Key) -> bool {
         let by = self.puts.get(key).and_then(|(_, invocation)| *invocation);
-        by.is_some_and(|by| self.unclean.contains(&by)) && self.deleted.iter().any(|row| row.key() == *key)
+        let posted = |device: &DeviceId| {
+            let address = Address { user: key.user.clone(), device: device.clone() };
+            self.posted_once.contains(&(address, (key.sender.clone(), key.id)))
+        };
+        by.is_some_and(|by| self.unclean.contains(&by))
+            && (self.deleted.iter().any(|row| row.key() == *key) || key.holder.device().is_some_and(posted))
     }
 
     /// Whether an envelope was put within `age`, so that a read which lags by as much misses it.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use delivery::{Address, Connection, ConnectionId, Dialect, PostOutcome};
+use protocol::UserId;
 use protocol::limits::{CONNECTION_LIFETIME, IDLE_TIMEOUT};
 use serde_json::Value;
 use testkit::events::websocket;
@@ -15,6 +16,7 @@ use tokio::time::sleep;
 use crate::fault::{Fault, Service};
 use crate::functions::{Function, Functions};
 use crate::lock;
+use crate::old_client::{self, Told};
 use crate::world::World;
 
 /// How often it is looked for sockets that are idle or at the end of their life.
@@ -66,6 +68,7 @@ impl Sockets {
         world: &World,
         functions: &Functions,
         address: &Address,
+        dialect: Dialect,
     ) -> Option<(ConnectionId, UnboundedReceiver<FromServer>)> {
         world.pause(5..100).await;
         if world.is_down(Service::Gateway) || world.strikes(Fault::Throttle) {
@@ -78,12 +81,12 @@ impl Sockets {
             *count += 1;
             format!("c{}", *count).as_str().into()
         };
-        let connection = Connection { id: id.clone(), connected_at: world.now(), dialect: Dialect::Current };
+        let connection = Connection { id: id.clone(), connected_at: world.now(), dialect };
         let (phase, used_at) = (Phase::Opening, world.elapsed());
         let socket =
             Socket { address: address.clone(), connection: connection.clone(), phase, dead: false, used_at, client };
         lock(&sockets.all).insert(id.clone(), socket);
-        let event = websocket("$connect", address, &connection, None);
+        let event = event("$connect", address, &connection, None);
         let answer = functions.invoke(Function::Connect, event, 0).await.answer;
         let welcome = answer.is_some_and(|answer| answer["statusCode"] == 200);
         world.pause(1..60).await;
@@ -116,7 +119,7 @@ impl Sockets {
         if route == "ping" {
             return;
         }
-        let event = websocket(route, &address, &connection, Some(&frame));
+        let event = event(route, &address, &connection, Some(&frame));
         let answer = functions.invoke(Function::Route, event, 0).await.answer.unwrap_or_default();
         if let Some(body) = answer["body"].as_str().filter(|_| !["ack", "read"].contains(&route)) {
             world.pause(1..30).await;
@@ -149,6 +152,9 @@ impl Sockets {
             return PostOutcome::Gone;
         };
         socket.used_at = world.elapsed();
+        if socket.connection.dialect != Dialect::Current {
+            note_posted_once(world, &socket.address, frame);
+        }
         world.tell(|| format!("posts to {id}{}: {frame}", if socket.dead { ", which is dead" } else { "" }));
         if !socket.dead {
             drop(socket.client.send(FromServer::Frame(frame.to_owned())));
@@ -193,6 +199,11 @@ impl Sockets {
         }
     }
 
+    /// Whose connection it is.
+    pub(crate) fn user(&self, id: &ConnectionId) -> Option<UserId> {
+        lock(&self.all).get(id).map(|socket| socket.address.user.clone())
+    }
+
     pub(crate) fn is_open(&self, id: &ConnectionId) -> bool {
         lock(&self.all).get(id).is_some_and(|socket| socket.phase == Phase::Open)
     }
@@ -222,7 +233,7 @@ impl Sockets {
                 let (world, functions) = (Arc::clone(&world), Arc::clone(&functions));
                 tokio::spawn(async move {
                     world.pause(if late { 1_000..600_000 } else { 10..500 }).await;
-                    let event = websocket("$disconnect", &address, &connection, None);
+                    let event = event("$disconnect", &address, &connection, None);
                     functions.invoke(Function::Connect, event, 0).await;
                 });
             }
@@ -246,6 +257,27 @@ impl Sockets {
             for id in over {
                 world.sockets.close(&world, &id);
             }
+        }
+    }
+}
+
+/// An event of the API. Every old client wants to know what is accepted.
+fn event(route: &str, address: &Address, connection: &Connection, body: Option<&str>) -> Value {
+    let mut event = websocket(route, address, connection, body);
+    if connection.dialect != Dialect::Current {
+        event["requestContext"]["authorizer"]["acks"] = "true".into();
+    }
+    event
+}
+
+/// A notification that is posted to an old client counts as acked.
+fn note_posted_once(world: &World, address: &Address, frame: &str) {
+    if let Some(Told::Delivery(told)) = old_client::read(frame)
+        && told.is_notification
+    {
+        let mut facts = lock(&world.facts);
+        if let Some(id) = facts.named_by_old(&told.from, &told.id) {
+            facts.posted_once.insert((address.clone(), (told.from, id)));
         }
     }
 }

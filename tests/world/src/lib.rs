@@ -14,7 +14,9 @@
 //! | `ports` | the handlers' ports on all of it |
 //! | `queue`, `gateway` | SQS with its event source mapping; API Gateway |
 //! | `functions` | one invocation: killed, timed out or answered |
-//! | `device` | a client: what it sends, when it is there, how it acks |
+//! | `device` | a client with a socket: what it sends, when it is there, how it acks |
+//! | `socketless` | one without, which asks over HTTP |
+//! | `messages`, `old_client` | what current and old clients write and read |
 //! | `steward` | who changes the group |
 //! | `facts`, `check` | what happened, and what must be true of it |
 //! | `run`, `shrink` | one seed from beginning to end; the smallest run that still fails |
@@ -25,13 +27,16 @@ mod facts;
 pub mod fault;
 mod functions;
 mod gateway;
+mod messages;
 pub mod mutation;
+mod old_client;
 pub mod plan;
 mod ports;
 mod queue;
 mod receipts;
 pub mod run;
 pub mod shrink;
+mod socketless;
 mod steward;
 mod world;
 

@@ -16,6 +16,10 @@ pub enum Mutation {
     PostBeforePut,
     /// A post deletes the rows that it carried.
     DeleteOnPost,
+    /// A post to an old client deletes the row that it carried, as if its client acked nothing.
+    DeleteOnOldPost,
+    /// A page that is asked for over HTTP is deleted when it is read.
+    SyncIsAck,
     /// One record that is to come again keeps its whole batch.
     WholeBatchFails,
     /// One record that is to come again is deleted with its batch.

@@ -20,6 +20,7 @@ use crate::fault::{Fault, Service};
 use crate::functions::{AWAIT_RECEIVES, Function, context};
 use crate::lock;
 use crate::mutation::Mutation;
+use crate::old_client;
 use crate::world::{World, failure};
 
 /// What one BatchWriteItem carries.
@@ -127,7 +128,7 @@ impl Inbox for Port {
                 let same = |row: &Row| deleted.iter().any(|key| key.user == row.user && key.id == row.envelope.id);
                 deleted = world.inbox.rows().iter().filter(|row| same(row)).map(Row::key).collect();
             }
-            if running(Function::Route) {
+            if running(Function::Route) || running(Function::Http) {
                 let found = world.inbox.get(&deleted, world.now()).await.unwrap_or_default();
                 let there = found.into_iter().filter_map(|lookup| match lookup {
                     Lookup::Found(row) => Some(row),
@@ -173,6 +174,10 @@ impl Inbox for Port {
         let mut page = world.inbox.page(user, device, after, limit, now).await?;
         if world.mutated(Mutation::EventualPages) {
             page.rows.retain(|row| !self.is_newly_put(&row.key()));
+        }
+        if world.mutated(Mutation::SyncIsAck) && running(Function::Http) {
+            let read: Vec<Key> = page.rows.iter().map(Row::key).collect();
+            world.inbox.delete(&read).await;
         }
         if world.mutated(Mutation::DrainedTooEarly) && running(Function::Deliver) {
             page.more = false;
@@ -480,13 +485,9 @@ impl Connections for Port {
             return PostOutcome::Unknown;
         }
         let outcome = world.sockets.post(world, connection, frame);
-        if outcome == PostOutcome::Posted
-            && world.mutated(Mutation::DeleteOnPost)
-            && let Some(ServerFrame::Messages { messages, .. }) = ServerFrame::parse(frame)
-        {
-            let carried = |row: &Row| messages.iter().any(|message| message.reference == row.reference());
-            let keys: Vec<Key> = world.inbox.rows().iter().filter(|row| carried(row)).map(Row::key).collect();
-            world.inbox.delete(&keys).await;
+        if outcome == PostOutcome::Posted {
+            let carried = self.carried_and_deleted(connection, frame);
+            world.inbox.delete(&carried).await;
         }
         if outcome == PostOutcome::Posted && world.strikes(Fault::FalseGone) {
             return PostOutcome::Gone;
@@ -500,6 +501,29 @@ impl Connections for Port {
         world.tell(|| format!("closes {connection}"));
         world.sockets.close(world, connection);
         world.answer("disconnect").await
+    }
+}
+
+impl Port {
+    /// The rows of a frame that a mutation deletes because it was posted.
+    fn carried_and_deleted(&self, connection: &ConnectionId, frame: &str) -> Vec<Key> {
+        let world = &self.0;
+        let rows = || world.inbox.rows();
+        if world.mutated(Mutation::DeleteOnPost)
+            && let Some(ServerFrame::Messages { messages, .. }) = ServerFrame::parse(frame)
+        {
+            let carried = |row: &Row| messages.iter().any(|message| message.reference == row.reference());
+            return rows().iter().filter(|row| carried(row)).map(Row::key).collect();
+        }
+        if world.mutated(Mutation::DeleteOnOldPost)
+            && let Some(old_client::Told::Delivery(told)) = old_client::read(frame)
+            && let Some(id) = lock(&world.facts).named_by_old(&told.from, &told.id)
+        {
+            let user = world.sockets.user(connection);
+            let carried = |key: &Key| Some(&key.user) == user.as_ref() && key.id == id && key.sender == told.from;
+            return rows().iter().map(Row::key).filter(carried).collect();
+        }
+        Vec::new()
     }
 }
 

@@ -16,13 +16,14 @@ use tokio::runtime::Builder;
 use tokio::time::sleep;
 
 use crate::check::{check, check_ghosts};
-use crate::device::{DeviceTask, Habits, Planned};
+use crate::device::{Client, DeviceTask, Habits, Planned};
 use crate::fault::Fault;
 use crate::functions::{Function, Functions};
 use crate::gateway::Sockets;
 use crate::lock;
 use crate::plan::{ACTIVE, Plan, QUIET_LIMIT};
 use crate::queue::SimQueue;
+use crate::socketless::{LOOKS, SocketlessTask};
 use crate::steward;
 use crate::world::World;
 
@@ -92,26 +93,37 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
     let (steered, steering) = shared();
     let users = habits.iter().map(|one| one.address.user.clone()).collect();
     tokio::spawn(steward::serve(steered, steering, crew_id(), users));
-    let present: BTreeSet<Address> = habits.iter().filter(|one| one.stays).map(|one| one.address.clone()).collect();
+    let staying = |client: &[Client]| -> BTreeSet<Address> {
+        let stay = habits.iter().filter(|one| one.stays && client.contains(&one.client));
+        stay.map(|one| one.address.clone()).collect()
+    };
+    let connected = staying(&[Client::Current, Client::Old]);
+    let prompt = staying(&[Client::Current]);
+    let all = staying(&[Client::Current, Client::Old, Client::Socketless]);
     for (index, habits) in habits.into_iter().enumerate() {
-        let task = DeviceTask::new(world, functions, habits, std::mem::take(&mut planned[index]));
-        tokio::spawn(task.live());
+        let planned = std::mem::take(&mut planned[index]);
+        if habits.client == Client::Socketless {
+            tokio::spawn(SocketlessTask::new(world, functions, habits, planned).live());
+        } else {
+            tokio::spawn(DeviceTask::new(world, functions, habits, planned).live());
+        }
     }
 
     sleep(world.trouble_ends()).await;
     world.tell(|| "all faults end".to_owned());
     world.calm_down();
-    // Once soon, before anybody reconnects, which would mend much; and once when every registration of before has ended.
-    let mut findings = come_to_rest(world, &present).await;
+    // Once soon, before anybody reconnects, which would mend much; and once when every registration of before has ended, and whoever acks
+    // has had everything: an old client is told again when it reconnects, one without a socket looks now and then.
+    let mut findings = come_to_rest(world, &connected).await;
     if findings.is_empty() {
-        findings = check(world, &present);
+        findings = check(world, &connected, &prompt);
     }
     if findings.is_empty() {
-        sleep(CONNECTION_LIFETIME).await;
-        findings = come_to_rest(world, &present).await;
+        sleep(CONNECTION_LIFETIME + LOOKS).await;
+        findings = come_to_rest(world, &connected).await;
     }
     if findings.is_empty() {
-        findings = [check(world, &present), check_ghosts(world)].concat();
+        findings = [check(world, &connected, &all), check_ghosts(world)].concat();
     }
     let facts = lock(&world.facts);
     let shown: BTreeSet<_> = facts.shown.values().flatten().collect();
@@ -125,11 +137,11 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
 }
 
 /// Waits until no record is left and every connection is at rest.
-async fn come_to_rest(world: &World, present: &BTreeSet<Address>) -> Vec<String> {
+async fn come_to_rest(world: &World, connected: &BTreeSet<Address>) -> Vec<String> {
     let limit = world.elapsed() + QUIET_LIMIT;
     while world.elapsed() < limit {
         sleep(Duration::from_secs(20)).await;
-        if world.deliveries.is_empty() && world.wakes.is_empty() && world.sockets.at_rest(world, present) {
+        if world.deliveries.is_empty() && world.wakes.is_empty() && world.sockets.at_rest(world, connected) {
             return Vec::new();
         }
     }
@@ -174,6 +186,11 @@ fn draw_devices(rng: &mut Rng, world: &World) -> Vec<Habits> {
                 address: Address {
                     user: format!("user{user}").parse().expect("a user"),
                     device: format!("device{device}").parse().expect("a device"),
+                },
+                client: match rng.usize(0..10) {
+                    0 => Client::Old,
+                    1 => Client::Socketless,
+                    _ => Client::Current,
                 },
                 comes_at: ACTIVE.mul_f64([0.0, 0.0, 0.3, 0.9][rng.usize(0..4)] * rng.f64()),
                 mute: !stays && rng.f64() < 0.5,
@@ -227,17 +244,25 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
             sender = rng.usize(0..habits.len());
         }
         let at = burst + Duration::from_millis(rng.u64(0..8_000));
+        let is_old = habits[sender].client == Client::Old;
         let ephemeral = rng.f64() < 0.1;
-        planned[sender].push(Planned {
+        let plain = Planned::plain(
             at,
-            id: message_id(began.plus(at), number as u64),
-            to: match rng.f64() < 0.2 && crew.contains(&habits[sender].address.user) {
+            message_id(began.plus(at), number as u64),
+            match rng.f64() < 0.2 && crew.contains(&habits[sender].address.user) {
                 true => Recipient::Group(crew_id()),
                 false => Recipient::User(users[rng.usize(0..users.len())].clone()),
             },
-            ephemeral,
-            receipts: !ephemeral && rng.f64() < 0.2,
-            expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
+        );
+        planned[sender].push(if is_old {
+            plain
+        } else {
+            Planned {
+                ephemeral,
+                receipts: !ephemeral && rng.f64() < 0.2,
+                expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
+                ..plain
+            }
         });
     }
     for messages in &mut planned {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use protocol::{GroupId, UserId};
 use serde_json::{Value, json};
+use testkit::events::http;
 
 use crate::fault::Fault;
 use crate::functions::{Function, Functions};
@@ -59,15 +60,5 @@ fn change(world: &World, group: &GroupId, actor: &UserId, user: &UserId) -> Valu
         3 => ("DELETE", format!("{group}/members/{actor}"), Value::Null),
         _ => ("PUT", format!("{group}/members/{user}"), json!({"role": role})),
     };
-    let mut event = json!({
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "requestContext": {"http": {"method": method, "path": path}, "authorizer": {"jwt": {"claims": {"sub": actor}}}},
-        "isBase64Encoded": false,
-    });
-    if !body.is_null() {
-        event["body"] = body.to_string().into();
-    }
-    event
+    http(actor, method, &path, "", Some(&body).filter(|body| !body.is_null()))
 }
