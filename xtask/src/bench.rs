@@ -1,5 +1,5 @@
-//! `cargo xtask bench`: how long the release build of `vartalap up` takes from its start to ready. Reported, never asserted: a number of this
-//! machine, on this day.
+//! `cargo xtask bench`: how long the release build of `vartalap up` takes from its start to ready, and, by `tests/bench`, what a message to a
+//! large group takes. Reported, never asserted: numbers of this machine, on this day.
 
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 /// Starts per kind of storage.
 const RUNS: usize = 20;
 
-/// Builds, measures, and prints a line for each kind of storage.
-pub(crate) fn run(root: &Path) -> ExitCode {
-    match measure(root) {
+/// Builds, measures, and prints a line for each kind of storage; then what `tests/bench` prints of a group.
+pub(crate) fn run(root: &Path, members: u16, messages: u16) -> ExitCode {
+    match measure(root, members, messages) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("the bench did not run: {error}");
@@ -20,8 +20,10 @@ pub(crate) fn run(root: &Path) -> ExitCode {
     }
 }
 
-fn measure(root: &Path) -> io::Result<()> {
-    let built = Command::new(env!("CARGO")).args(["build", "--release", "--locked"]).current_dir(root).status()?;
+fn measure(root: &Path, members: u16, messages: u16) -> io::Result<()> {
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--release", "--locked", "-p", "vartalap-cli", "-p", "vartalap-bench"]);
+    let built = build.current_dir(root).status()?;
     if !built.success() {
         return Err(io::Error::other("the release build failed; see above"));
     }
@@ -40,7 +42,12 @@ fn measure(root: &Path) -> io::Result<()> {
             millis(times[RUNS - 1])
         );
     }
-    std::fs::remove_dir_all(&folder)
+    std::fs::remove_dir_all(&folder)?;
+    let mut group = Command::new(program.with_file_name("bench"));
+    group.arg("--vartalap").arg(&program);
+    group.args(["--members", &members.to_string(), "--messages", &messages.to_string()]);
+    let measured = group.status()?;
+    if measured.success() { Ok(()) } else { Err(io::Error::other("the group was not measured; see above")) }
 }
 
 fn start_to_ready(program: &Path, data: &PathBuf, flags: &[&str]) -> io::Result<Duration> {

@@ -53,8 +53,15 @@ enum Task {
     },
     /// Run the checks alone: format, clippy, rustdoc, spelling, dependencies, advisories, template.
     Lint,
-    /// Measure the release build from start to ready.
-    Bench,
+    /// Measure the release build: from start to ready, and what a message to a large group takes.
+    Bench {
+        /// How many members the group has, with a connected device each; at most 1,024.
+        #[arg(long, default_value_t = 1_024)]
+        members: u16,
+        /// How many messages are sent to it, one after the other.
+        #[arg(long, default_value_t = 5)]
+        messages: u16,
+    },
     /// Run the deployed system on this machine: the template and the functions, on an emulator of AWS.
     ///
     /// Everything that it needs is put under `target/`. What is asked for is done in the order given, such as
@@ -93,7 +100,7 @@ fn main() -> ExitCode {
     match Cli::parse().task {
         Task::Test { keep_going } => test(keep_going),
         Task::Lint => lint(),
-        Task::Bench => bench::run(&workspace_root()),
+        Task::Bench { members, messages } => bench::run(&workspace_root(), members, messages),
         Task::Emulator { actions, port } => emulator::run(&workspace_root(), &actions, port),
         Task::Size => told(functions::size(&workspace_root())),
         Task::Openapi => told(openapi::try_out(&workspace_root())),

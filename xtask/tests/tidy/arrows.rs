@@ -50,7 +50,7 @@ const TRANSLATORS: (&[&str], &str) = (&["vartalap-deliver", "vartalap-route"], "
 const TESTKIT: &str = "vartalap-testkit";
 
 /// Tests of the whole; they see everything, and nothing sees them.
-const TESTS: &[&str] = &["vartalap-chaos", "vartalap-properties", "vartalap-tests", "vartalap-world"];
+const TESTS: &[&str] = &["vartalap-bench", "vartalap-chaos", "vartalap-properties", "vartalap-tests", "vartalap-world"];
 
 /// The only package that speaks to AWS.
 const AWS: &str = "vartalap-aws";
