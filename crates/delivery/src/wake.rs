@@ -8,7 +8,9 @@
 //! the same write that starts its push, and reads what is pending after that write; the covered record's envelope was put before, so
 //! the reader sees it. The holder is a record of its own, with a token that is never used again, so a second receive of the same
 //! record, which SQS may make at any time, can neither hold the due wake again nor end it: it finds another token and is taken for any
-//! other record. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`].
+//! other record. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`]. A holder that comes
+//! before it is named is a record like any other; if it ends, it leaves another state than the one that it was sent in, so that it is never
+//! named afterwards.
 
 use std::time::Duration;
 

@@ -93,8 +93,9 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             let pushed = self.push(hand_over, push, now).await;
             if pushed != Ok(true) {
                 // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this record
-                // ends, so it must not hold the due wake either.
-                let undone = if pushed.is_ok() { WakeState { due: None, ..state } } else { state };
+                // ends, and must not become the due wake any more: whoever sent it as its holder, and has yet to name it so, must not
+                // find the state that he has read. So the last wake, whose interval is over, is forgotten as well.
+                let undone = if pushed.is_ok() { WakeState::default() } else { state };
                 let replaced = self.directory.replace_wake_state(user, &holder, &next, &undone, now).await;
                 replaced.map_err(|failure| failure.to_string())?;
             }

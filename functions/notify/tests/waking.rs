@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use delivery::wake::Due;
 use delivery::{
     Address, Connection, Dialect, Directory, Enrolment, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake,
+    WakeState, Wakeable,
 };
 use notify::Notify;
 use protocol::{Body, Kind, MessageId, PushTarget, Recipient, UserId};
@@ -98,6 +100,10 @@ impl Stage {
             self.settle().await;
         }
         self.clock.advance(end.since(self.clock.now()));
+    }
+
+    async fn wakeable(&self) -> Wakeable {
+        self.function.directory.wakeable(&bob(), &own()).await.expect("read").expect("a device")
     }
 
     fn wakes(&self) -> Vec<Wake> {
@@ -215,6 +221,31 @@ async fn a_record_that_is_received_twice_at_once_holds_up_no_later_wake() {
     let wakes = stage.wakes();
     assert!(wakes.last().is_some_and(|wake| wake.ids.contains(&covered)), "{wakes:?}");
     assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_holder_that_wakes_nobody_before_it_is_named_cannot_be_named_any_more() {
+    let stage = Stage::new().await;
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    let before = stage.wakeable().await.state;
+    // A record is postponed. Its holder is sent, and what names it is slow: the interval and its life are over before that.
+    stage.clock.advance(Duration::from_secs(30));
+    let row = stage.put(2, own(), Kind::Message).await;
+    stage.ack_all().await;
+    let (device, due) = (row.holder.device().cloned(), Some("token".to_owned()));
+    let holder = HandOver { user: bob(), device, reference: row.reference(), reason: Reason::Absent, due };
+    stage.function.queue.put_raw(&holder.encode());
+    stage.settle().await;
+    assert!(stage.function.queue.is_empty());
+    let named = WakeState { due: Some(Due { at: stage.clock.now(), token: "token".to_owned() }), ..before.clone() };
+    let now = stage.clock.now();
+    let replaced = stage.function.directory.replace_wake_state(&bob(), &own(), &before, &named, now).await;
+    assert_eq!(replaced, Ok(false), "else whoever comes next would wait for it");
+    // Nobody was woken, so the interval holds up nobody either.
+    stage.hand_over(3, own()).await;
+    stage.settle().await;
+    assert_eq!(stage.wakes().len(), 2);
 }
 
 #[tokio::test]
