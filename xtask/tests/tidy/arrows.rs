@@ -30,6 +30,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("vartalap-legacy", &["vartalap-protocol"]),
     ("vartalap-client", &["vartalap-protocol"]),
+    ("vartalap-providers", &["vartalap-protocol"]),
     ("vartalap-cli", &["vartalap-aws", "vartalap-client", "vartalap-delivery", "vartalap-local", "vartalap-protocol"]),
     (TESTKIT, &["vartalap-delivery", "vartalap-protocol"]),
     ("vartalap-blackbox", &[]),
