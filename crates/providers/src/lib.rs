@@ -64,7 +64,7 @@
 
 //mod apns;
 mod faults;
-//mod fcm;
+mod fcm;
 mod jwt;
 mod providers;
 mod received;

@@ -11,6 +11,7 @@ use axum_server::tls_rustls::RustlsConfig;
 use protocol::Timestamp;
 
 use crate::faults::{Fault, Faults, Times, Whom};
+use crate::fcm::{self, Fcm};
 use crate::received::{Log, Received};
 use crate::tls::{self, TlsError};
 use crate::web_push::{self, Subscription, WebPush};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) faults: Faults,
     pub(crate) received: Log,
+    pub(crate) fcm: Fcm,
     pub(crate) web_push: WebPush,
 }
 
@@ -81,9 +83,10 @@ impl Providers {
             clock: Box::new(clock),
             faults: Faults::default(),
             received: Log::new(),
+            fcm: Fcm::default(),
             web_push: WebPush::new(),
         });
-        let routes = Router::new().merge(web_push::routes()).with_state(Arc::clone(&shared));
+        let routes = Router::new().merge(fcm::routes()).merge(web_push::routes()).with_state(Arc::clone(&shared));
         let server = Handle::new();
         let serving = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(tls)))
             .map_err(listen)?
@@ -107,9 +110,19 @@ impl Providers {
         &self.root_certificate
     }
 
+    /// The secret for FCM: a service account as Google gives it, whose `token_uri` is here. The first time takes a while, for an RSA key.
+    pub fn fcm_credentials(&self) -> String {
+        self.shared.fcm.credentials(&self.shared.origin)
+    }
+
     /// The secret of an application server for Web Push: `{"private_key","subject"}`.
     pub fn vapid_credentials(&self) -> String {
         self.shared.web_push.credentials()
+    }
+
+    /// An app that registers with FCM: its registration token.
+    pub fn register_fcm(&self) -> String {
+        self.shared.fcm.register()
     }
 
     /// A browser that subscribes for the key of [`Self::vapid_credentials`], as browsers do.
@@ -146,6 +159,7 @@ impl Providers {
     }
 
     fn unregister(&self, target: &str) {
+        self.shared.fcm.unregister(target);
         self.shared.web_push.unsubscribe(&self.shared.origin, target);
     }
 }
