@@ -62,7 +62,7 @@
 //! [apns-responses]: https://developer.apple.com/documentation/usernotifications/handling-notification-responses-from-apns
 //! [autopush]: https://mozilla-services.github.io/autopush-rs/errors.html
 
-//mod apns;
+mod apns;
 mod faults;
 mod fcm;
 mod jwt;

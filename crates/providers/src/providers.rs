@@ -10,9 +10,10 @@ use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use protocol::Timestamp;
 
+use crate::apns::{self, Apns};
 use crate::faults::{Fault, Faults, Times, Whom};
 use crate::fcm::{self, Fcm};
-use crate::received::{Log, Received};
+use crate::received::{Log, Received, Service};
 use crate::tls::{self, TlsError};
 use crate::web_push::{self, Subscription, WebPush};
 
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     pub(crate) faults: Faults,
     pub(crate) received: Log,
+    pub(crate) apns: Apns,
     pub(crate) fcm: Fcm,
     pub(crate) web_push: WebPush,
 }
@@ -83,10 +85,15 @@ impl Providers {
             clock: Box::new(clock),
             faults: Faults::default(),
             received: Log::new(),
+            apns: Apns::new(),
             fcm: Fcm::default(),
             web_push: WebPush::new(),
         });
-        let routes = Router::new().merge(fcm::routes()).merge(web_push::routes()).with_state(Arc::clone(&shared));
+        let routes = Router::new()
+            .merge(apns::routes())
+            .merge(fcm::routes())
+            .merge(web_push::routes())
+            .with_state(Arc::clone(&shared));
         let server = Handle::new();
         let serving = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(tls)))
             .map_err(listen)?
@@ -115,9 +122,29 @@ impl Providers {
         self.shared.fcm.credentials(&self.shared.origin)
     }
 
+    /// The secret for APNs: `{"key_id","team_id","key","sandbox"}`, `key` being a P-256 key in PKCS#8 PEM.
+    pub fn apns_credentials(&self) -> String {
+        self.shared.apns.credentials()
+    }
+
     /// The secret of an application server for Web Push: `{"private_key","subject"}`.
     pub fn vapid_credentials(&self) -> String {
         self.shared.web_push.credentials()
+    }
+
+    /// Makes new credentials for a service. Of FCM and APNs the old ones, and what was had by them, are good for nothing from now on. A
+    /// subscription of Web Push goes on to take the key that it was made for, and that one alone, as in a browser.
+    pub fn rotate(&self, service: Service) {
+        match service {
+            Service::Fcm => self.shared.fcm.rotate(),
+            Service::Apns => self.shared.apns.rotate(),
+            Service::WebPush => self.shared.web_push.rotate(),
+        }
+    }
+
+    /// An app with the bundle id `topic` that registers with APNs: its device token, in hexadecimal digits.
+    pub fn register_apns(&self, topic: &str) -> String {
+        self.shared.apns.register(topic)
     }
 
     /// An app that registers with FCM: its registration token.
@@ -160,6 +187,7 @@ impl Providers {
 
     fn unregister(&self, target: &str) {
         self.shared.fcm.unregister(target);
+        self.shared.apns.unregister(target, (self.shared.clock)());
         self.shared.web_push.unsubscribe(&self.shared.origin, target);
     }
 }

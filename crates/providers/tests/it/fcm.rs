@@ -11,12 +11,12 @@ use crate::world::{World, answer, sign};
 
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 
-struct Account {
+pub(crate) struct Account {
     key: Value,
 }
 
 impl Account {
-    fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &World) -> Self {
         Self { key: serde_json::from_str(&world.providers.fcm_credentials()).expect("JSON") }
     }
 
@@ -24,23 +24,23 @@ impl Account {
         self.key[name].as_str().expect("text")
     }
 
-    fn claims(&self, world: &World) -> Value {
+    pub(crate) fn claims(&self, world: &World) -> Value {
         let (email, uri, now) = (self.text("client_email"), self.text("token_uri"), world.now());
         json!({"iss": email, "scope": SCOPE, "aud": uri, "iat": now, "exp": now + 3_600})
     }
 
-    fn assertion(&self, claims: &Value) -> String {
+    pub(crate) fn assertion(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.text("private_key_id").to_owned()), ..Header::new(Algorithm::RS256) };
         sign(&header, claims, self.text("private_key"))
     }
 
-    async fn grant(&self, world: &World, assertion: &str) -> (u16, Value) {
+    pub(crate) async fn grant(&self, world: &World, assertion: &str) -> (u16, Value) {
         let kind = "urn:ietf:params:oauth:grant-type:jwt-bearer";
         let request = world.client.post(self.text("token_uri")).form(&[("grant_type", kind), ("assertion", assertion)]);
         answer(request.send().await.expect("an answer")).await
     }
 
-    async fn access(&self, world: &World) -> String {
+    pub(crate) async fn access(&self, world: &World) -> String {
         let (status, body) = self.grant(world, &self.assertion(&self.claims(world))).await;
         assert_eq!(
             (status, &body["token_type"], &body["expires_in"]),
@@ -50,23 +50,23 @@ impl Account {
         body["access_token"].as_str().expect("a token").to_owned()
     }
 
-    fn send(&self, world: &World, access: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn send(&self, world: &World, access: &str, body: &Value) -> RequestBuilder {
         let url = format!("{}/v1/projects/{}/messages:send", world.providers.url(), self.text("project_id"));
         world.client.post(url).bearer_auth(access).json(body)
     }
 }
 
-fn message(token: &str) -> Value {
+pub(crate) fn message(token: &str) -> Value {
     let android = json!({"priority": "high", "ttl": "3600s", "collapse_key": "alice"});
     json!({"message": {"token": token, "data": {"vartalap": r#"{"badge":3}"#}, "android": android}})
 }
 
-async fn ask(request: RequestBuilder) -> (u16, Value) {
+pub(crate) async fn ask(request: RequestBuilder) -> (u16, Value) {
     answer(request.send().await.expect("an answer")).await
 }
 
 /// Status, its name, and the code of FCM's own detail.
-async fn refusal(request: RequestBuilder) -> (u16, String, Option<String>) {
+pub(crate) async fn refusal(request: RequestBuilder) -> (u16, String, Option<String>) {
     let (status, body) = ask(request).await;
     let error = &body["error"];
     assert_eq!(error["code"], status, "{body}");

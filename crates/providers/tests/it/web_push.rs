@@ -16,7 +16,7 @@ use crate::world::{World, answer, sign};
 
 const DAY: u64 = 86_400;
 
-fn application_key(world: &World) -> SecretKey {
+pub(crate) fn application_key(world: &World) -> SecretKey {
     let credentials: Value = serde_json::from_str(&world.providers.vapid_credentials()).expect("JSON");
     assert_eq!(credentials["subject"].as_str().map(|subject| subject.starts_with("mailto:")), Some(true));
     let key = URL_SAFE_NO_PAD.decode(credentials["private_key"].as_str().expect("a key")).expect("base64url");
@@ -41,17 +41,23 @@ fn sealed(subscription: &Subscription, content: &[u8]) -> Vec<u8> {
 }
 
 /// A good push but for its `TTL` and its body.
-fn authorized(world: &World, subscription: &Subscription) -> RequestBuilder {
-    let authorization = vapid(&application_key(world), &claims(world));
-    world.client.post(&subscription.endpoint).header("authorization", authorization)
+fn authorized(world: &World, key: &SecretKey, subscription: &Subscription) -> RequestBuilder {
+    world.client.post(&subscription.endpoint).header("authorization", vapid(key, &claims(world)))
 }
 
-fn good(world: &World, subscription: &Subscription) -> RequestBuilder {
+/// A good push.
+pub(crate) fn good(world: &World, subscription: &Subscription) -> RequestBuilder {
+    good_by(world, &application_key(world), subscription)
+}
+
+/// The same by whoever has `key`.
+pub(crate) fn good_by(world: &World, key: &SecretKey, subscription: &Subscription) -> RequestBuilder {
     let body = sealed(subscription, br#"{"badge":3}"#);
-    authorized(world, subscription).header("ttl", "60").header("content-encoding", "aes128gcm").body(body)
+    authorized(world, key, subscription).header("ttl", "60").header("content-encoding", "aes128gcm").body(body)
 }
 
-async fn refusal(request: RequestBuilder) -> (u16, u64) {
+/// Status and `errno`.
+pub(crate) async fn refusal(request: RequestBuilder) -> (u16, u64) {
     let (status, body) = answer(request.send().await.expect("an answer")).await;
     assert_eq!(body["code"], status, "{body}");
     (status, body["errno"].as_u64().expect("errno"))
@@ -87,7 +93,7 @@ async fn it_is_served_over_http_1_1_as_well() {
 async fn headers_are_judged() {
     let world = World::start().await;
     let subscription = world.providers.subscribe();
-    assert_eq!(refusal(authorized(&world, &subscription)).await, (400, 111), "no TTL");
+    assert_eq!(refusal(authorized(&world, &application_key(&world), &subscription)).await, (400, 111), "no TTL");
     for (name, value, errno) in [
         ("ttl", "soon", 112),
         ("ttl", "-1", 112),
@@ -160,7 +166,10 @@ async fn a_body_has_to_be_sealed_for_the_subscription() {
     let subscription = world.providers.subscribe();
     let other = world.providers.subscribe();
     let ask = |body: Vec<u8>| {
-        authorized(&world, &subscription).header("ttl", "60").header("content-encoding", "aes128gcm").body(body)
+        authorized(&world, &application_key(&world), &subscription)
+            .header("ttl", "60")
+            .header("content-encoding", "aes128gcm")
+            .body(body)
     };
     let mut two_records = sealed(&subscription, br#"{"badge":3}"#);
     two_records[19] = 18;
@@ -172,7 +181,9 @@ async fn a_body_has_to_be_sealed_for_the_subscription() {
     ] {
         assert_eq!(refusal(ask(body)).await, (400, 110), "{why}");
     }
-    let unsaid = authorized(&world, &subscription).header("ttl", "60").body(sealed(&subscription, b"{}"));
+    let unsaid = authorized(&world, &application_key(&world), &subscription)
+        .header("ttl", "60")
+        .body(sealed(&subscription, b"{}"));
     assert_eq!(refusal(unsaid).await, (400, 110), "no Content-Encoding");
 
     // What is sealed is 103 bytes longer: header, key, delimiter and tag.
