@@ -5,7 +5,7 @@ mod notification;
 mod provider_token;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use self::notification::Notification;
 use self::provider_token::Key;
 use crate::faults::{Fault, with_retry_after};
-use crate::providers::Shared;
+use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
 
@@ -193,8 +193,4 @@ impl IntoResponse for Refusal {
         }
         (self.status, Json(body)).into_response()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

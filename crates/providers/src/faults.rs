@@ -1,13 +1,14 @@
 //! Faults that a test or a developer sets: which service or target misbehaves, how, and for how many requests. What a fault looks like on the
 //! wire is said by the service.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
 use axum::http::header::RETRY_AFTER;
 use axum::response::Response;
 
+use crate::providers::lock;
 use crate::received::Service;
 
 /// How a service misbehaves.
@@ -63,12 +64,12 @@ pub(crate) struct Faults(Mutex<Vec<(Whom, Fault, Times)>>);
 impl Faults {
     /// Sets one. Those that were set before for the same come first.
     pub(crate) fn set(&self, whom: Whom, fault: Fault, times: Times) {
-        self.lock().push((whom, fault, times));
+        lock(&self.0).push((whom, fault, times));
     }
 
     /// Ends those of `whom`.
     pub(crate) fn end(&self, whom: &Whom) {
-        self.lock().retain(|(set, ..)| set != whom);
+        lock(&self.0).retain(|(set, ..)| set != whom);
     }
 
     /// The fault of a push to `target`, after whatever waiting it asks for. It counts as met.
@@ -87,17 +88,13 @@ impl Faults {
     }
 
     fn take(&self, is_met: impl Fn(&Whom) -> bool) -> Option<Fault> {
-        let mut faults = self.lock();
+        let mut faults = lock(&self.0);
         faults.retain(|(.., times)| *times != Times::Next(0));
         let (_, fault, times) = faults.iter_mut().find(|(whom, ..)| is_met(whom))?;
         if let Times::Next(left) = times {
             *left -= 1;
         }
         Some(fault.clone())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Whom, Fault, Times)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@ mod message;
 mod oauth;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use self::message::Message;
 use crate::faults::{Fault, with_retry_after};
-use crate::providers::Shared;
+use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
 
@@ -279,8 +279,4 @@ impl IntoResponse for Refusal {
         }
         (status, body).into_response()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -45,7 +45,7 @@
 //! | a body in `aes128gcm`, one record, at most 4,096 bytes (else 413) | RFC 8291, section 4, and RFC 8188 |
 //! | `Authorization: vapid t=...,k=...` by ES256: `aud` is the origin, `exp` is at most 24 h away, `sub` is `mailto:` or `https:` | RFC 8292, sections 2 and 3 |
 //! | a subscription that was made for a key takes that key alone: 401 without VAPID, 403 for a bad one | RFC 8292, section 4.2 |
-//! | `errno` of an error | [autopush, error codes][autopush] |
+//! | `errno` of an error (none there is for `Urgency`: it is 111 here) | [autopush, error codes][autopush] |
 //!
 //! A browser's part is done here as well: the body is decrypted with the subscription's keys and has to be JSON. What cannot be is 400, where
 //! a real push service answers 201 and the browser drops it silently. `sub` is required, as by Apple's service; RFC 8292 only recommends it.

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use axum::Router;
@@ -167,7 +167,7 @@ impl Providers {
         self.shared.received.all()
     }
 
-    /// The same, once there are `count`. It waits for them without an end.
+    /// The same, once there are `count`, at most 10,000. It waits for them without an end.
     pub async fn received_at_least(&self, count: usize) -> Vec<Received> {
         self.shared.received.at_least(count).await
     }
@@ -208,6 +208,11 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Shared({})", self.origin)
     }
+}
+
+/// What `mutex` guards. It is good even after a panic: each change is one statement.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge: whoever starts the stand-ins may give another clock")]

@@ -4,7 +4,7 @@
 mod vapid;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -23,7 +23,7 @@ use web_push_native::p256::elliptic_curve::rand_core::OsRng;
 use web_push_native::p256::elliptic_curve::sec1::ToEncodedPoint;
 
 use crate::faults::{Fault, with_retry_after};
-use crate::providers::Shared;
+use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
 
@@ -270,8 +270,4 @@ impl IntoResponse for Refusal {
 
 fn point(secret: &SecretKey) -> Vec<u8> {
     secret.public_key().to_encoded_point(false).as_bytes().to_vec()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

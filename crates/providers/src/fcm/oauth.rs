@@ -12,9 +12,9 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::{Access, CLIENT_EMAIL, lock};
+use super::{Access, CLIENT_EMAIL};
 use crate::faults::{Fault, with_retry_after};
-use crate::providers::Shared;
+use crate::providers::{Shared, lock};
 use crate::{jwt, tokens};
 
 /// Where it is.
