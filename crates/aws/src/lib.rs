@@ -1,4 +1,5 @@
-//! The ports of `delivery` on AWS: DynamoDB, SQS, SNS, `@connections` and signed URLs of S3. The only crate that names `aws-sdk-*`.
+//! The ports of `delivery` on AWS: DynamoDB, SQS, SNS, `@connections` and signed URLs of S3. But for `push`, the only crate that
+//! names `aws-sdk-*`.
 //!
 //! Adapters translate and count; they decide nothing. Whatever an SDK cannot do becomes a `Failure` with its causes,
 //! and whether to come again is decided by whoever holds the record.

@@ -29,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("vartalap-legacy", &["vartalap-protocol"]),
+    (PUSH, &["vartalap-protocol"]),
     ("vartalap-client", &["vartalap-protocol"]),
     ("vartalap-providers", &["vartalap-protocol"]),
     ("vartalap-cli", &["vartalap-aws", "vartalap-client", "vartalap-delivery", "vartalap-local", "vartalap-protocol"]),
@@ -53,8 +54,11 @@ const TESTKIT: &str = "vartalap-testkit";
 /// Tests of the whole; they see everything, and nothing sees them.
 const TESTS: &[&str] = &["vartalap-bench", "vartalap-chaos", "vartalap-properties", "vartalap-tests", "vartalap-world"];
 
-/// The only package that speaks to AWS.
+/// The only package that speaks to AWS, but for [`PUSH`].
 const AWS: &str = "vartalap-aws";
+
+/// The clients of push services. SNS is one of them, and credentials of the others lie in Secrets Manager and SSM; nobody else needs those.
+const PUSH: &str = "vartalap-push";
 
 /// The local cloud.
 const LOCAL: &str = "vartalap-local";
@@ -82,10 +86,11 @@ fn every_package_has_a_layer() {
 }
 
 #[test]
-fn only_aws_names_the_sdk() {
+fn only_aws_and_push_name_the_sdk() {
     assert_none(forbidden(|package, dependency| {
         let name = dependency.name.as_str();
-        let excused = package.name == AWS || (package.name == LOCAL && SDK_BELOW_LOCAL.contains(&name));
+        let excused =
+            [AWS, PUSH].contains(&package.name.as_str()) || (package.name == LOCAL && SDK_BELOW_LOCAL.contains(&name));
         !dependency.is_dev() && is_sdk(name) && !excused
     }));
 }
