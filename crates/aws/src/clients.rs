@@ -88,6 +88,11 @@ impl Clients {
         S3Files::new(&self.config, bucket)
     }
 
+    /// What the clients are made from, for clients that are made elsewhere.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// The counter that the adapters of this process share.
     pub fn meter(&self) -> Arc<Meter> {
         Arc::clone(&self.meter)

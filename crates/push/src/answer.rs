@@ -1,4 +1,5 @@
-//! What became of a push to one target, and how services say when to come again. What a service's own codes mean is in its module.
+//! What became of a push to one target, and how services say when to come again. What a service's own codes mean is in
+//! its module.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,8 +19,8 @@ pub enum Answer {
     Dead,
     /// Too many, out of order, or out of reach: try again, not sooner than that if the service said so (at most 1 h).
     Later(Option<Duration>),
-    /// Anything else: credentials, payload, configuration. Worth another try and an error in the log, which this text is for: it
-    /// says what to do and quotes no token, key or content.
+    /// Anything else: credentials, payload, configuration. Worth another try and an error in the log, which this text
+    /// is for: it says what to do and quotes no token, key or content.
     Refused(String),
     /// The deployment has no credentials for this service.
     Unserved,

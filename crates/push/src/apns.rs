@@ -17,8 +17,8 @@ use crate::http::{body, secret_header, unanswered};
 use crate::notice::{Notice, Urgency};
 use crate::secret::Secret;
 
-/// How long one provider token is used, in seconds. Apple takes one for an hour and wants no new one within 20 minutes, from all
-/// processes together: so all make theirs of the same half hour, and it is the same token.
+/// How long one provider token is used, in seconds. Apple takes one for an hour and wants no new one within 20 minutes,
+/// from all processes together: so all make theirs of the same half hour, and it is the same token.
 const SLOT_SECS: u64 = 1_800;
 
 /// How soon after it was made a token is made anew, in seconds.

@@ -1,4 +1,5 @@
-//! The content: what an app is given of a notice, the same JSON object in every service. How a service wraps it is in its module.
+//! The content: what an app is given of a notice, the same JSON object in every service. How a service wraps it is in
+//! its module.
 
 use std::time::Duration;
 

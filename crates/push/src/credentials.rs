@@ -1,5 +1,5 @@
-//! Credentials of one service: read when first needed, kept for a while, and read again when the service rejects them. What they are
-//! made of is in the service's module.
+//! Credentials of one service: read when first needed, kept for a while, and read again when the service rejects them.
+//! What they are made of is in the service's module.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use tokio::sync::Mutex;
 use crate::answer::Answer;
 use crate::secret::Secret;
 
-/// How long credentials are used without a look at the secret: so long an old one may be in use after a new one was written.
+/// How long credentials are used without a look at the secret: so long an old one may be in use after a new one was
+/// written.
 const KEPT: Duration = Duration::from_secs(300);
 
 /// How soon the secret is read again, at the earliest, whatever a service says of it.
@@ -22,7 +23,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 #[error("{0}")]
 pub struct InvalidCredentials(pub(crate) &'static str);
 
-/// Credentials of type `T`, made from the text of a secret. What a `T` holds of tokens lives as long as the text is the same.
+/// Credentials of type `T`, made from the text of a secret. What a `T` holds of tokens lives as long as the text is the
+/// same.
 pub(crate) struct Credentials<T> {
     secret: Secret,
     parse: fn(&str) -> Result<T, InvalidCredentials>,

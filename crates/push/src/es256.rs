@@ -1,5 +1,5 @@
-//! ES256 tokens (RFC 7515, 7518). Signatures are deterministic (RFC 6979): the same key and claims are the same token in every
-//! process, which random signatures would not be.
+//! ES256 tokens (RFC 7515, 7518). Signatures are deterministic (RFC 6979): the same key and claims are the same token
+//! in every process, which random signatures would not be.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Firebase Cloud Messaging, HTTP v1: the message, the access token, and what an answer means. The app shows the notification: the message
-//! has data alone.
+//! Firebase Cloud Messaging, HTTP v1: the message, the access token, and what an answer means. The app shows the
+//! notification: the message has data alone.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The HTTP client of all services, and answers read with a limit. What is sent and what an answer means is in the services' modules.
+//! The HTTP client of all services, and answers read with a limit. What is sent and what an answer means is in the
+//! services' modules.
 
 use std::error::Error;
 use std::time::Duration;
@@ -15,8 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// Most bytes that are read of an answer. Errors of the services are a few hundred, an access token is 1-2 KB.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// A client that goes nowhere but where it is sent: a redirect or a proxy from the environment would carry tokens elsewhere.
-/// HTTP/2 where the service offers it.
+/// A client that goes nowhere but where it is sent: a redirect or a proxy from the environment would carry tokens
+/// elsewhere. HTTP/2 where the service offers it.
 pub(crate) fn client(extra_root: Option<&str>) -> Result<Client, reqwest::Error> {
     let mut builder = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
     if let Some(pem) = extra_root {

@@ -1,8 +1,8 @@
 //! Pushes to phones and browsers: clients of FCM HTTP v1, APNs, Web Push and the platform endpoints of SNS.
 //!
-//! [`Services::push`] brings one [`Notice`] to one target and says what became of it as an [`Answer`]. Whether, when and of what a device
-//! is notified is decided by whoever calls, who also removes targets that are dead and comes again later. `docs/PUSH.md` says how a
-//! deployment sets the services up and what an app receives.
+//! [`Services::push`] brings one [`Notice`] to one target and says what became of it as an [`Answer`]. Whether, when
+//! and of what a device is notified is decided by whoever calls, who also removes targets that are dead and comes again
+//! later. `docs/PUSH.md` says how a deployment sets the services up and what an app receives.
 //!
 //! Tokens, keys and URLs of devices are secrets: no `Debug`, error or log of this crate holds one.
 //!

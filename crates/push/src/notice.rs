@@ -1,4 +1,5 @@
-//! What a device is to be told, and how urgently. It says nothing of services; what a notice becomes in each is in its module.
+//! What a device is to be told, and how urgently. It says nothing of services; what a notice becomes in each is in its
+//! module.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! What an error of the AWS SDK means to whoever would try again. What the codes of one operation mean is where it is called.
+//! What an error of the AWS SDK means to whoever would try again. What the codes of one operation mean is where it is
+//! called.
 
 use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};

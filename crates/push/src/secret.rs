@@ -1,5 +1,5 @@
-//! Where the text of a secret comes from: Secrets Manager or SSM, by its ARN, or whoever runs the process. What the text means, and how
-//! long it is kept, is in `credentials`.
+//! Where the text of a secret comes from: Secrets Manager or SSM, by its ARN, or whoever runs the process. What the
+//! text means, and how long it is kept, is in `credentials`.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! The services that a deployment can push to, and one push to one target. What a service wants and says is in its module.
+//! The services that a deployment can push to, and one push to one target. What a service wants and says is in its
+//! module.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::secret::Secret;
 use crate::sns;
 use crate::web_push::{Subscription, WebPush};
 
-/// Longest time that a push may take with everything that it waits for: a secret, an access token, a second try. A single request has
-/// 3 s.
-const TIMEOUT: Duration = Duration::from_secs(8);
+/// Longest time that a push may take with everything that it waits for: a secret, an access token, a second try. A
+/// single request has 3 s.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a deployment can push to, and where it is. The default can push to nothing.
 #[derive(Debug, Default)]
@@ -36,8 +37,8 @@ pub struct Setup {
     pub root_certificate: Option<String>,
 }
 
-/// What a deployment can push to. It lives as long as the process, which it keeps credentials and connections for. `Debug` shows no
-/// secret.
+/// What a deployment can push to. It lives as long as the process, which it keeps credentials and connections for.
+/// `Debug` shows no secret.
 pub struct Services {
     fcm: Option<Fcm>,
     apns: Option<Apns>,

@@ -1,4 +1,5 @@
-//! Platform endpoints of SNS: what is published to one, by its platform, and what an error means. Topics are not its business.
+//! Platform endpoints of SNS: what is published to one, by its platform, and what an error means. Topics are not its
+//! business.
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::http::HttpResponse;

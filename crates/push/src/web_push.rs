@@ -1,5 +1,5 @@
-//! Web Push: what a browser's push service is sent (RFC 8030, 8291, 8292), and what its answer means. Which hosts are posted to is in
-//! `hosts`.
+//! Web Push: what a browser's push service is sent (RFC 8030, 8291, 8292), and what its answer means. Which hosts are
+//! posted to is in `hosts`.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -57,7 +57,8 @@ const TESTS: &[&str] = &["vartalap-bench", "vartalap-chaos", "vartalap-propertie
 /// The only package that speaks to AWS, but for [`PUSH`].
 const AWS: &str = "vartalap-aws";
 
-/// The clients of push services. SNS is one of them, and credentials of the others lie in Secrets Manager and SSM; nobody else needs those.
+/// The clients of push services. SNS is one of them, and credentials of the others lie in Secrets Manager and SSM;
+/// nobody else needs those.
 const PUSH: &str = "vartalap-push";
 
 /// The local cloud.

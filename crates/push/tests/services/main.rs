@@ -1,5 +1,5 @@
-//! Pushes over real connections to servers that stand in for the services, and what their answers come to. They know just enough to be
-//! sent to; what a service would check of a request is checked by the tests.
+//! Pushes over real connections to servers that stand in for the services, and what their answers come to. They know
+//! just enough to be sent to; what a service would check of a request is checked by the tests.
 
 mod apns;
 mod credentials;
