@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use protocol::PushTarget;
-use push::{Answer, Hosts, Secret, Services, Setup, vapid_public_key};
+use push::{Answer, Hosts, Notice, Secret, Services, Setup, vapid_public_key};
 use reqwest::Url;
 use serde_json::{Value, json};
 use web_push_native::Auth;
@@ -131,5 +131,18 @@ async fn a_subscription_without_keys_is_dead() {
     let p256dh = format!("B{}", "A".repeat(86));
     let target = PushTarget::WebPush { endpoint: endpoint.into(), p256dh, auth: URL_SAFE_NO_PAD.encode(AUTH) };
     assert_eq!(stage.services.push(&target, &notice(), NOW).await, Answer::Dead);
+    assert!(stage.server.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_notice_that_fits_in_no_header_is_refused() {
+    let stage = Stage::answering([]).await;
+    let target = PushTarget::WebPush {
+        endpoint: stage.server.url.to_string(),
+        p256dh: URL_SAFE_NO_PAD.encode(stage.browser.public_key().to_encoded_point(false)),
+        auth: URL_SAFE_NO_PAD.encode(AUTH),
+    };
+    let notice = Notice { collapse: "line\nbreak".to_owned(), ..notice() };
+    assert!(matches!(stage.services.push(&target, &notice, NOW).await, Answer::Refused(_)));
     assert!(stage.server.asked().is_empty());
 }
