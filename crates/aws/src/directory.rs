@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValu
 use delivery::{
     Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState, Wakeable,
 };
-use protocol::{Timestamp, UserId};
+use protocol::{PushTarget, Timestamp, UserId};
 
 use crate::dynamo::{Table, is_condition_failure};
 use crate::failure::{failure, refused};
@@ -165,7 +165,7 @@ impl Directory for DynamoDirectory {
         match (output.item(), holder) {
             (Some(item), _) => {
                 let state = keys::wake_state(item).map_err(|error| refused("read a wake state", error.to_string()))?;
-                Ok(Some(Wakeable { state, push: keys::push_targets(item) }))
+                Ok(Some(Wakeable { state, push: keys::push_targets(item), notices: keys::notices(item) }))
             }
             (None, Holder::Device(_)) => Ok(None),
             (None, Holder::Unclaimed) => Ok(Some(Wakeable::default())),
@@ -193,6 +193,18 @@ impl Directory for DynamoDirectory {
             }
             Err(error) if is_condition_failure(&error) => Ok(false),
             Err(error) => Err(failure("replace a wake state", &error)),
+        }
+    }
+
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+        let left: Vec<PushTarget> = before.iter().filter(|target| !dead.contains(target)).cloned().collect();
+        match self.table.update(device_key(address), keys::drop_push_update(before, &left)).send().await {
+            Ok(output) => {
+                self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                Ok(())
+            }
+            Err(error) if is_condition_failure(&error) => Ok(()),
+            Err(error) => Err(failure("drop dead push targets", &error)),
         }
     }
 }

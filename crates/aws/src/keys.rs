@@ -5,7 +5,7 @@
 //!
 //! | table | pk | sk | attributes |
 //! |---|---|---|---|
-//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `cd` how its client speaks if it is an old one, `ls` last seen (ms), `p` the opt-in to presence, `pt` its push targets (JSON), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
+//! | directory | `U#user` | `D#device` | `c` connection, `ca` connected at (ms), `cx` connection's end (ms), `cd` how its client speaks if it is an old one, `ls` last seen (ms), `p` the opt-in to presence, `pt` its push targets (JSON), `nt` how it wants to be notified (JSON), `ks` known since (ms), `lw` last wake (ms), `wd` wake due (ms), `wr` the record that holds the due wake, `ttl` |
 //! | directory | `U#user` | `W#*` | `lw`, `wd`, `wr`, `ttl`: the wakes of a user without a device |
 //! | directory | `U#user` | `G#group` | nothing: the user is in the group |
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
@@ -29,8 +29,8 @@ use delivery::{
     WakeState,
 };
 use protocol::{
-    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, PushTarget, ReceiptEvent, Recipient, Ref, Shelf,
-    Timestamp, UserId,
+    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, Notices, PushTarget, ReceiptEvent, Recipient,
+    Ref, Shelf, Timestamp, UserId,
 };
 
 pub use attachment::*;
@@ -63,6 +63,8 @@ const DIALECT: &str = "cd";
 const LAST_SEEN: &str = "ls";
 const PRESENCE: &str = "p";
 const PUSH: &str = "pt";
+const NOTICES: &str = "nt";
+const KNOWN_SINCE: &str = "ks";
 /// How expressions name [`TTL`], which is a reserved word.
 pub(crate) const TTL_NAME: &str = "#ttl";
 const LAST_WAKE: &str = "lw";
@@ -226,7 +228,39 @@ pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
         last_seen: Timestamp::from_millis(number_of(item, LAST_SEEN)?),
         shows_presence: is_set(item, PRESENCE),
         push: push_targets(item),
+        known_since: number_of(item, KNOWN_SINCE).ok().map(Timestamp::from_millis),
+        last_wake: number_of(item, LAST_WAKE).ok().map(Timestamp::from_millis),
     })
+}
+
+/// Reads how a device wants to be notified. What cannot be read is as if it had never been said.
+pub fn notices(item: &Item) -> Notices {
+    let Some(stored) = item.get(NOTICES) else { return Notices::default() };
+    let read = stored.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
+    read.unwrap_or_else(|| {
+        tracing::error!(
+            metric = "directory.unreadable",
+            "how a device wants to be notified is unreadable and is skipped"
+        );
+        Notices::default()
+    })
+}
+
+/// The push targets as they are stored.
+fn push_json(targets: &[PushTarget]) -> AttributeValue {
+    text(serde_json::to_string(targets).expect("push targets are always JSON"))
+}
+
+/// Keeps only the push targets `left` of a device, if it still has exactly those of `before`.
+pub fn drop_push_update(before: &[PushTarget], left: &[PushTarget]) -> Update {
+    let mut values = Item::from([(":before".to_owned(), push_json(before))]);
+    let update = if left.is_empty() {
+        format!("REMOVE {PUSH}")
+    } else {
+        values.insert(":left".to_owned(), push_json(left));
+        format!("SET {PUSH} = :left")
+    };
+    Update { update, condition: format!("{PUSH} = :before"), values }
 }
 
 /// Reads the push targets of a device. Those that cannot be read wake nobody. A device is not passed over for it, or it would get no messages either.
@@ -289,7 +323,7 @@ pub fn register_update(connection: &Connection, now: Timestamp, ttl: Timestamp) 
     let spoken = if dialect.is_some() { format!(", {DIALECT} = :cd") } else { format!(" REMOVE {DIALECT}") };
     Update {
         update: format!(
-            "SET {CONNECTION} = :c, {CONNECTED_AT} = :ca, {CONNECTION_END} = :cx, {LAST_SEEN} = :now, {TTL_NAME} = :ttl{spoken}"
+            "SET {CONNECTION} = :c, {CONNECTED_AT} = :ca, {CONNECTION_END} = :cx, {LAST_SEEN} = :now, {KNOWN_SINCE} = if_not_exists({KNOWN_SINCE}, :now), {TTL_NAME} = :ttl{spoken}"
         ),
         condition: format!(
             "attribute_not_exists({CONNECTION}) OR {CONNECTED_AT} < :ca OR {CONNECTION_END} <= :now OR {CONNECTION} = :c"
@@ -323,12 +357,14 @@ pub fn seen_update(now: Timestamp, ttl: Timestamp) -> Update {
 /// The same of any device, known or not, and what is said of it.
 pub fn enrol_update(said: &Enrolment, now: Timestamp, ttl: Timestamp) -> Update {
     let presence = said.presence.map(|shows| shows.then_some(AttributeValue::Bool(true)));
-    let push = said.push.as_ref().map(|targets| {
-        let json = || text(serde_json::to_string(targets).expect("push targets are always JSON"));
-        (!targets.is_empty()).then(json)
+    let push = said.push.as_ref().map(|targets| (!targets.is_empty()).then(|| push_json(targets)));
+    let notices = said.notices.map(|notices| {
+        let json = || text(serde_json::to_string(&notices).expect("words and numbers are always JSON"));
+        (notices != Notices::default()).then(json)
     });
     let (mut update, mut remove) = (seen(now, ttl), Vec::new());
-    for (name, said) in [(PRESENCE, presence), (PUSH, push)] {
+    update.update.push_str(&format!(", {KNOWN_SINCE} = if_not_exists({KNOWN_SINCE}, :now)"));
+    for (name, said) in [(PRESENCE, presence), (PUSH, push), (NOTICES, notices)] {
         match said {
             Some(Some(value)) => {
                 update.update.push_str(&format!(", {name} = :{name}"));

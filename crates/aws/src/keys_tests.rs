@@ -211,7 +211,11 @@ fn push_targets_that_cannot_be_read_take_nothing_from_their_device() {
 #[test]
 fn a_device_opts_in_and_out_of_presence() {
     let update = |presence| {
-        enrol_update(&Enrolment { presence, push: None }, Timestamp::from_millis(5), Timestamp::from_secs(77))
+        enrol_update(
+            &Enrolment { presence, ..Enrolment::default() },
+            Timestamp::from_millis(5),
+            Timestamp::from_secs(77),
+        )
     };
     expect![[r#"
         SET ls = :now, #ttl = :ttl, p = :p
@@ -235,7 +239,7 @@ fn a_device_opts_in_and_out_of_presence() {
         :ttl = N("77")
     "#]]
     .assert_eq(&update_shown(&update(None)));
-    let said = |push| Enrolment { presence: Some(false), push: Some(push) };
+    let said = |push| Enrolment { presence: Some(false), push: Some(push), ..Enrolment::default() };
     let update = |push| enrol_update(&said(push), Timestamp::from_millis(5), Timestamp::from_secs(77));
     expect![[r#"
         SET ls = :now, #ttl = :ttl, pt = :pt REMOVE p

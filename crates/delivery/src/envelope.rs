@@ -274,13 +274,8 @@ pub struct Device {
     pub shows_presence: bool,
     /// Where it can be woken.
     pub push: Vec<PushTarget>,
-}
-
-/// What is said of a device when it is made known; what is not said stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Enrolment {
-    /// Whether it shows its presence from now on. A new device does not.
-    pub presence: Option<bool>,
-    /// Where it can be woken from now on. A new device has no such place.
-    pub push: Option<Vec<PushTarget>>,
+    /// Since when it is known, if that was noted: what was accepted since then was put into its inbox.
+    pub known_since: Option<Timestamp>,
+    /// When it was last woken, if it was.
+    pub last_wake: Option<Timestamp>,
 }

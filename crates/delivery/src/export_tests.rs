@@ -12,8 +12,15 @@ fn id(device: &str) -> DeviceId {
 }
 
 fn known(names: impl IntoIterator<Item = String>) -> Vec<Device> {
-    let device =
-        |name: String| Device { id: id(&name), connection: None, last_seen: NOW, shows_presence: false, push: vec![] };
+    let device = |name: String| Device {
+        id: id(&name),
+        connection: None,
+        last_seen: NOW,
+        shows_presence: false,
+        push: vec![],
+        known_since: None,
+        last_wake: None,
+    };
     names.into_iter().map(device).collect()
 }
 

@@ -198,6 +198,8 @@ pub enum Reason {
     Absent,
     /// The device had one and acked none of the attempts.
     Exhausted,
+    /// The device was told of it, and another device of its user has acked it since.
+    Acked,
 }
 
 /// One record of the offline topic: an envelope that its device could not be given. It carries no body.

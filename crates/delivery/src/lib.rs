@@ -12,6 +12,7 @@
 //! | [`drain`] | how a backlog is cut into pages |
 //! | [`export`] | in which order everything that is kept of a user is shown |
 //! | [`group`] | who may change a group, and what a change comes to |
+//! | [`notice`](mod@notice) | what an absent device is told by a push, and how urgently |
 //! | [`presence`](mod@presence) | what others are told of whether a user is there |
 //! | [`receipt`] | who is told that something was acked or read |
 //! | [`wake`] | whether an absent device is woken now, later, or by another record |
@@ -28,6 +29,7 @@ pub mod envelope;
 pub mod export;
 pub mod group;
 pub mod job;
+pub mod notice;
 pub mod ports;
 pub mod presence;
 pub mod receipt;
@@ -38,17 +40,18 @@ pub use accept::{Acceptance, accept};
 pub use attachment::{Attached, Attachment, AttachmentRules, Grant};
 pub use dead_letter::{DeadLetter, Filter, Origin, RecordKind, Stamp};
 pub use envelope::{
-    Address, Connection, ConnectionId, Device, Dialect, Enrolment, Envelope, Holder, Key, Row, new_message_id,
-    old_device,
+    Address, Connection, ConnectionId, Device, Dialect, Envelope, Holder, Key, Row, new_message_id, old_device,
 };
 pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
+pub use notice::{Notice, Preview, Urgency};
 pub use ports::{
     Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage,
-    OfflineTopic, Page, PostOutcome, PushGateway, Queue, Receipt, Registration, Scheduled, SignedUrl, Upload, Wake,
-    Wakeable,
+    OfflineTopic, Page, PostOutcome, PushGateway, PushOutcome, Pushed, Queue, Receipt, Registration, Scheduled,
+    SignedUrl, Upload, Wake, Wakeable,
 };
 pub use presence::{Presence, presence};
+pub use protocol::Enrolment;
 pub use receipt::Told;
 pub use schedule::{Invocation, Waits};
 pub use wake::{Due, WakeState, WakeStep};

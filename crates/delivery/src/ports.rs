@@ -9,14 +9,16 @@ use std::future::Future;
 use std::time::Duration;
 
 use protocol::{
-    AttachmentId, DeviceId, GroupId, GroupName, MessageId, MessageName, PushTarget, Ref, Timestamp, UserId,
+    AttachmentId, DeviceId, Enrolment, GroupId, GroupName, MessageId, MessageName, Notices, PushTarget, Ref, Timestamp,
+    UserId,
 };
 use serde::Serialize;
 
 use crate::attachment::{Attachment, Grant};
-use crate::envelope::{Address, Connection, ConnectionId, Device, Enrolment, Holder, Key, Row};
+use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
 use crate::group::{Group, Membership, News, Transition};
 use crate::job::{HandOver, Job, Reason};
+use crate::notice::Notice;
 use crate::receipt::Told;
 use crate::wake::WakeState;
 
@@ -182,6 +184,15 @@ pub trait Directory: Send + Sync {
         after: &WakeState,
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Failure>> + Send;
+
+    /// Forgets the push targets of a device that are dead, if it still has exactly those of `before`; otherwise one of them may have been
+    /// renewed, and nothing happens.
+    fn drop_push(
+        &self,
+        address: &Address,
+        before: &[PushTarget],
+        dead: &[PushTarget],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
 /// What is known of the wakes of a device, or of a user's unclaimed inbox.
@@ -191,6 +202,8 @@ pub struct Wakeable {
     pub state: WakeState,
     /// Where it has said that it can be woken; nowhere if it is no device.
     pub push: Vec<PushTarget>,
+    /// How it wants to be notified.
+    pub notices: Notices,
 }
 
 /// A part of the groups of a user, in order of their ids.
@@ -387,10 +400,42 @@ pub struct Wake {
     /// Where the device has said that it can be woken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub push: Vec<PushTarget>,
+    /// What its push targets are told. Whoever has the ids asks for the messages, so that it is no part of the wake as text.
+    #[serde(skip)]
+    pub notice: Notice,
+}
+
+/// What became of a wake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Whether somebody was told.
+    pub outcome: PushOutcome,
+    /// The push targets that are dead.
+    pub dead: Vec<PushTarget>,
+}
+
+/// See [`Pushed`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PushOutcome {
+    /// Somebody took it: one of the device's targets, or whoever is told of all wakes.
+    Taken,
+    /// There is nobody to tell.
+    Nowhere,
+    /// Not now. It is to be tried again, not before this time has passed if one was asked for.
+    Later(Option<Duration>),
+}
+
+impl From<PushOutcome> for Pushed {
+    fn from(outcome: PushOutcome) -> Self {
+        Self { outcome, dead: Vec::new() }
+    }
 }
 
 /// What carries wakes to devices.
 pub trait PushGateway: Send + Sync {
-    /// Pushes a wake. `Ok` means that the gateway took it.
-    fn push(&self, wake: &Wake) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Pushes a wake to all the targets of its device, or wherever else wakes go.
+    ///
+    /// # Errors
+    /// When it was refused for what it is, or by mistake of the operator; it is tried again all the same.
+    fn push(&self, wake: &Wake) -> impl Future<Output = Result<Pushed, Failure>> + Send;
 }

@@ -30,7 +30,15 @@ mod tests {
         let last_seen = Timestamp::from_secs(last_seen);
         let connection =
             is_connected.then(|| Connection { id: name.into(), connected_at: last_seen, dialect: Dialect::Current });
-        Device { id: name.parse().expect("a device"), connection, last_seen, shows_presence, push: Vec::new() }
+        Device {
+            id: name.parse().expect("a device"),
+            connection,
+            last_seen,
+            shows_presence,
+            push: Vec::new(),
+            known_since: None,
+            last_wake: None,
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! else: whoever makes up a ref finds neither.
 //!
 //! The user's other devices are told of an ack if they were there, since all that follows is that they show a notification no longer; what was
-//! read they are told as senders are, when they come.
+//! read they are told as senders are, when they come. One that is not there and was told by a push is pushed to once more, in silence.
 //!
 //! [`Inbox`]: crate::ports::Inbox
 
@@ -14,11 +14,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fastrand::Rng;
-use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Timestamp, UserId};
+use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Shelf, Timestamp, UserId};
 
 use crate::drain;
 use crate::envelope::{Connection, Device, Dialect, Envelope, new_message_id};
-use crate::job::{Acked, AckedMessage, AckedRow, Deliver, Job};
+use crate::job::{Acked, AckedMessage, AckedRow, Deliver, HandOver, Job, Reason};
 use crate::ports::{Lookup, Scheduled};
 
 /// How long a receipt is owed. Whoever is away for longer asks for the state of his conversations some other way.
@@ -100,6 +100,24 @@ pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
     };
     let others = devices.iter().filter(|device| device.id != acked.device);
     others.filter(|device| acked.event == ReceiptEvent::Read || was_there(device)).collect()
+}
+
+/// The absent devices that were told by a push of something that is acked now: they are to be told that it is.
+pub fn withdrawals(acked: &Acked, devices: &[Device]) -> Vec<HandOver> {
+    let shared = acked.messages.iter().filter(|message| message.row.is_some_and(|row| row.shared));
+    let Some(newest) = shared.map(|message| &message.name).max_by_key(|name| name.id) else { return Vec::new() };
+    let was_told = |device: &&Device| {
+        let told = device.last_wake.is_some_and(|last| last >= newest.id.timestamp());
+        device.id != acked.device && device.connection.is_none() && !device.push.is_empty() && told
+    };
+    let hand_over = |device: &Device| HandOver {
+        user: acked.user.clone(),
+        device: Some(device.id.clone()),
+        reference: Ref { id: newest.id, sender: newest.from.clone(), shelf: Shelf::Own, watched: false },
+        reason: Reason::Acked,
+        due: None,
+    };
+    devices.iter().filter(was_told).map(hand_over).collect()
 }
 
 /// Decides who is told. `before` is what the senders were told of those of the messages that are [`in_question`]; `has_listeners` is

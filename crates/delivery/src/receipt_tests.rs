@@ -143,7 +143,15 @@ fn of_an_ack_those_are_told_who_were_there() {
     let device = |name: &str, connected_at: Option<Timestamp>| {
         let connection =
             connected_at.map(|connected_at| Connection { id: name.into(), connected_at, dialect: Dialect::Current });
-        Device { id: device(name), connection, last_seen: at, shows_presence: false, push: vec![] }
+        Device {
+            id: device(name),
+            connection,
+            last_seen: at,
+            shows_presence: false,
+            push: vec![],
+            known_since: None,
+            last_wake: None,
+        }
     };
     let before = Some(at.minus(secs(1)));
     let devices =

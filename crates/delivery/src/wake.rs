@@ -34,6 +34,20 @@ pub struct Due {
     pub token: String,
 }
 
+/// How the tokens of due wakes begin that only take something back.
+const IN_SILENCE: &str = "silent/";
+
+impl Due {
+    /// A due wake whose holder is named by `name`, which is never used again. In silence, it tells of nothing new.
+    pub fn new(at: Timestamp, name: &str, in_silence: bool) -> Self {
+        Self { at, token: if in_silence { format!("{IN_SILENCE}{name}") } else { name.to_owned() } }
+    }
+
+    fn is_in_silence(&self) -> bool {
+        self.token.starts_with(IN_SILENCE)
+    }
+}
+
 /// When an inbox's device was last woken, and whether a wake is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WakeState {
@@ -56,10 +70,13 @@ pub enum WakeStep {
     Covered,
 }
 
-/// Decides at `now` for a record that holds the due wake `token`, if it holds one.
-pub fn step(state: &WakeState, token: Option<&str>, interval: Duration, now: Timestamp) -> WakeStep {
+/// Decides at `now` for a record that holds the due wake `token`, if it holds one, and tells of something new or, in silence, only takes
+/// something back.
+pub fn step(state: &WakeState, token: Option<&str>, in_silence: bool, interval: Duration, now: Timestamp) -> WakeStep {
     let holds = state.due.as_ref().is_some_and(|due| Some(due.token.as_str()) == token);
-    if !holds && state.due.as_ref().is_some_and(|due| now < due.at.plus(OVERDUE)) {
+    // A holder in silence tells of nothing new, so it covers nobody who does.
+    let covers = |due: &Due| now < due.at.plus(OVERDUE) && (in_silence || !due.is_in_silence());
+    if !holds && state.due.as_ref().is_some_and(covers) {
         return WakeStep::Covered;
     }
     match state.last.map(|last| last.plus(interval)).filter(|next| *next > now) {
@@ -85,30 +102,40 @@ mod tests {
 
     #[test]
     fn a_burst_is_one_wake_and_one_summary() {
-        let WakeStep::Push(state) = step(&WakeState::default(), None, INTERVAL, at(0)) else {
+        let WakeStep::Push(state) = step(&WakeState::default(), None, false, INTERVAL, at(0)) else {
             panic!("the first pushes")
         };
-        assert_eq!(step(&state, None, INTERVAL, at(1)), WakeStep::Postpone(at(30)));
-        assert_eq!(step(&due("holder"), None, INTERVAL, at(2)), WakeStep::Covered);
+        assert_eq!(step(&state, None, false, INTERVAL, at(1)), WakeStep::Postpone(at(30)));
+        assert_eq!(step(&due("holder"), None, false, INTERVAL, at(2)), WakeStep::Covered);
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&due("holder"), Some("holder"), INTERVAL, at(30)), WakeStep::Push(pushed));
+        assert_eq!(step(&due("holder"), Some("holder"), false, INTERVAL, at(30)), WakeStep::Push(pushed));
     }
 
     #[test]
     fn a_holder_that_comes_early_waits() {
-        assert_eq!(step(&due("me"), Some("me"), INTERVAL, at(29)), WakeStep::Wait(at(30)));
+        assert_eq!(step(&due("me"), Some("me"), false, INTERVAL, at(29)), WakeStep::Wait(at(30)));
     }
 
     #[test]
     fn a_holder_that_holds_nothing_any_more_is_a_record_like_any_other() {
-        assert_eq!(step(&due("another"), Some("me"), INTERVAL, at(31)), WakeStep::Covered);
+        assert_eq!(step(&due("another"), Some("me"), false, INTERVAL, at(31)), WakeStep::Covered);
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&pushed, Some("me"), INTERVAL, at(31)), WakeStep::Postpone(at(60)));
+        assert_eq!(step(&pushed, Some("me"), false, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
     }
 
     #[test]
     fn a_holder_that_never_comes_is_overtaken() {
-        assert_eq!(step(&due("lost"), None, INTERVAL, at(629)), WakeStep::Covered);
-        assert!(matches!(step(&due("lost"), None, INTERVAL, at(630)), WakeStep::Push(_)));
+        assert_eq!(step(&due("lost"), None, false, INTERVAL, at(629)), WakeStep::Covered);
+        assert!(matches!(step(&due("lost"), None, false, INTERVAL, at(630)), WakeStep::Push(_)));
+    }
+
+    #[test]
+    fn a_silent_holder_covers_the_silent_alone() {
+        let silent = WakeState { last: Some(at(0)), due: Some(Due::new(at(30), "holder", true)) };
+        let token = silent.due.as_ref().map(|due| due.token.clone());
+        assert_eq!(step(&silent, None, true, INTERVAL, at(2)), WakeStep::Covered);
+        assert_eq!(step(&silent, None, false, INTERVAL, at(2)), WakeStep::Postpone(at(30)));
+        assert_eq!(step(&due("loud"), token.as_deref(), true, INTERVAL, at(30)), WakeStep::Covered);
+        assert!(matches!(step(&silent, token.as_deref(), true, INTERVAL, at(30)), WakeStep::Push(_)));
     }
 }

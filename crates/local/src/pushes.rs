@@ -1,7 +1,7 @@
 //! The push gateway `record`: keeps every wake that was pushed, for whoever asks what a device would have been nudged with. It
 //! pushes to nobody.
 
-use delivery::{Failure, PushGateway, Wake};
+use delivery::{Failure, PushGateway, PushOutcome, Pushed, Wake};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
@@ -48,19 +48,20 @@ pub(crate) fn prepare(store: &Connection) -> rusqlite::Result<()> {
 }
 
 impl PushGateway for RecordGateway {
-    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
         let failed = |cause: String| Failure { operation: "record a push", cause };
         let text = serde_json::to_string(wake).map_err(|error| failed(error.to_string()))?;
         let write =
             move |store: &mut Connection| store.execute("INSERT INTO pushes (wake) VALUES (?1)", [text]).map(drop);
         let written = self.store.call(write).await.map_err(|error| failed(error.to_string()))?;
-        written.map_err(|error| failed(error.to_string()))
+        written.map_err(|error| failed(error.to_string()))?;
+        Ok(PushOutcome::Taken.into())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use delivery::Reason;
+    use delivery::{Notice, Reason, Urgency};
     use protocol::Timestamp;
 
     use super::*;
@@ -80,6 +81,16 @@ mod tests {
             reason: Reason::Absent,
             at: Timestamp::from_millis(5),
             push: Vec::new(),
+            notice: Notice {
+                user: "bob".parse().expect("a user"),
+                id: "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id"),
+                conversation: None,
+                badge: 1,
+                preview: None,
+                urgency: Urgency::Urgent,
+                collapse: "summary".to_owned(),
+                expires_at: Timestamp::from_secs(5),
+            },
         };
         let store = open();
         RecordGateway::new(store.clone()).push(&wake).await.expect("a push");

@@ -241,6 +241,7 @@ impl Parts {
                 directory: directory.clone(),
                 queue: wake_queue.clone(),
                 gateway: pushes.clone(),
+                previews: true,
                 interval: options.wake_interval,
             },
             http: http::Http {

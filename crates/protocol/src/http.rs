@@ -15,7 +15,7 @@ use crate::limits::{
     MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_PUSH_BYTES, MAX_PUSH_TARGETS, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE,
 };
 use crate::media_type::MediaType;
-use crate::push::PushTarget;
+use crate::push::{Enrolment, PushTarget};
 use crate::receipt::ReceiptEvent;
 
 /// Largest body of a request, in bytes.
@@ -131,10 +131,8 @@ pub enum Call {
     EnrolDevice {
         /// Which.
         device: DeviceId,
-        /// Whether it shows its presence from now on; as before when absent.
-        presence: Option<bool>,
-        /// Where it can be woken from now on; as before when absent.
-        push: Option<Vec<PushTarget>>,
+        /// What is said of it.
+        said: Enrolment,
     },
     /// A device to be forgotten with what is pending for it.
     ForgetDevice {
@@ -331,7 +329,7 @@ impl HttpRequest<'_> {
     /// Nothing has to be said of a device. What else there is to say is up to newer clients.
     fn enrol_device(&self, device: DeviceId) -> Result<Call, BadRequest> {
         if self.body.is_empty() {
-            return Ok(Call::EnrolDevice { device, presence: None, push: None });
+            return Ok(Call::EnrolDevice { device, said: Enrolment::default() });
         }
         let fields = self.fields()?;
         let invalid = |says| BadRequest::new(Code::InvalidRequest, says);
@@ -340,7 +338,12 @@ impl HttpRequest<'_> {
         let push = push_targets(&fields).ok_or_else(|| {
             invalid("`push` is a list of at most 4 push targets, 3 KB together; leave it out to change nothing")
         })?;
-        Ok(Call::EnrolDevice { device, presence, push })
+        let notices = fields.typed("notices").map_err(|_| {
+            invalid(
+                "`notices` is {\"preview\": true or false, \"quiet\": \"never\", \"always\" or hours}; leave it out to change nothing",
+            )
+        })?;
+        Ok(Call::EnrolDevice { device, said: Enrolment { presence, push, notices } })
     }
 
     fn list_groups(&self) -> Result<Call, BadRequest> {

@@ -142,7 +142,7 @@ fn a_device_may_say_whether_it_shows_its_presence() {
         let device = "phone".parse().expect("a device");
         assert_eq!(
             parse("PUT", "/v1/devices/phone", body),
-            Ok(Call::EnrolDevice { device, presence, push: None }),
+            Ok(Call::EnrolDevice { device, said: Enrolment { presence, ..Enrolment::default() } }),
             "{body}"
         );
     }
@@ -165,14 +165,16 @@ fn a_device_may_say_where_it_can_be_woken() {
         format!(r#"{{"push":[{}]}}"#, (0..count).map(target).collect::<Vec<_>>().join(","))
     };
     for count in [0, 1, 4] {
-        let Ok(Call::EnrolDevice { push, .. }) = parse("PUT", "/v1/devices/phone", &targets(count)) else {
+        let Ok(Call::EnrolDevice { said: Enrolment { push, .. }, .. }) =
+            parse("PUT", "/v1/devices/phone", &targets(count))
+        else {
             panic!("{count}")
         };
         assert_eq!(push.map(|push| push.len()), Some(count));
     }
     let twice = r#"{"push":[{"service":"fcm","token":"t"},{"service":"fcm","token":"t"}]}"#;
     assert!(
-        matches!(parse("PUT", "/v1/devices/a", twice), Ok(Call::EnrolDevice { push: Some(push), .. }) if push.len() == 1)
+        matches!(parse("PUT", "/v1/devices/a", twice), Ok(Call::EnrolDevice { said: Enrolment { push: Some(push), .. }, .. }) if push.len() == 1)
     );
     let long = |n| format!(r#"{{"service":"fcm","token":"{n}{}"}}"#, "x".repeat(1_020));
     let large = format!(r#"{{"push":[{},{},{}]}}"#, long(1), long(2), long(3));

@@ -14,7 +14,7 @@
 //! | [`http`] | what is asked over HTTP, parsed |
 //! | [`export`] | where an export goes on |
 //! | [`server_frame`] | what the server says, rendered and parsed |
-//! | [`push`] | where a device can be woken |
+//! | [`push`], [`notices`] | where a device can be woken, and how it wants to be notified |
 //! | [`receipt`] | what became of a message, as its sender is told |
 //! | [`packing`] | several envelopes in as few frames as the size limit allows |
 //! | [`code`] | the codes of errors and refusals |
@@ -27,6 +27,7 @@ pub mod http;
 pub mod ids;
 pub mod limits;
 pub mod media_type;
+pub mod notices;
 pub mod packing;
 pub mod push;
 pub mod receipt;
@@ -42,8 +43,9 @@ pub use export::ExportCursor;
 pub use http::{BadRequest, Call, HttpRequest};
 pub use ids::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, Recipient, Sender, UserId};
 pub use media_type::MediaType;
+pub use notices::{Notices, Quiet, QuietHours};
 pub use packing::pack;
-pub use push::PushTarget;
+pub use push::{Enrolment, PushTarget};
 pub use receipt::{MessageName, Receipt, ReceiptEvent};
 pub use reference::{Ref, Shelf};
 pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};

@@ -1,8 +1,21 @@
-//! Where a device can be woken: push targets, as a client registers them. Who pushes to them, and how, is not known here.
+//! What a client says of its device: where it can be woken, and the rest. Who pushes there, and how, is not known here.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use crate::notices::Notices;
+
+/// What is said of a device when it is made known; what is not said stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Enrolment {
+    /// Whether it shows its presence from now on. A new device does not.
+    pub presence: Option<bool>,
+    /// Where it can be woken from now on. A new device has no such place.
+    pub push: Option<Vec<PushTarget>>,
+    /// How it wants to be notified from now on. A new device has the default.
+    pub notices: Option<Notices>,
+}
 
 /// A way to wake a device. Its tokens are secrets between the device and who pushes: `Debug` shows the service alone.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,8 +14,8 @@ use crate::credentials::{Credentials, InvalidCredentials};
 use crate::es256::Es256;
 use crate::hosts::Hosts;
 use crate::http::{body, secret_header, unanswered};
-use crate::notice::{Notice, Urgency};
 use crate::secret::Secret;
+use delivery::{Notice, Urgency};
 
 /// How long one provider token is used, in seconds. Apple takes one for an hour and wants no new one within 20 minutes,
 /// from all processes together: so all make theirs of the same half hour, and it is the same token.

@@ -7,7 +7,7 @@ use protocol::{Body, MessageId, Recipient, Sender, Timestamp, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::notice::{Notice, Preview, Urgency};
+use delivery::{Notice, Preview, Urgency};
 
 /// Most bytes of a content. Every service takes 4,096 bytes with its own part in them; see the test of each.
 pub const MAX_CONTENT_BYTES: usize = 3_000;

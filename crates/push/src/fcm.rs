@@ -13,8 +13,8 @@ use crate::answer::{Answer, is_later, later, word};
 use crate::content::{content, ttl};
 use crate::credentials::{Credentials, InvalidCredentials};
 use crate::http::{body, secret_header, unanswered};
-use crate::notice::{Notice, Urgency};
 use crate::secret::Secret;
+use delivery::{Notice, Urgency};
 
 /// What the access token is for.
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";

@@ -1,6 +1,6 @@
 //! Pushes to phones and browsers: clients of FCM HTTP v1, APNs, Web Push and the platform endpoints of SNS.
 //!
-//! [`Services::push`] brings one [`Notice`] to one target and says what became of it as an [`Answer`]. Whether, when
+//! [`Services::push`] brings one [`Notice`](delivery::Notice) to one target and says what became of it as an [`Answer`]. Whether, when
 //! and of what a device is notified is decided by whoever calls, who also removes targets that are dead and comes again
 //! later. `docs/PUSH.md` says how a deployment sets the services up and what an app receives.
 //!
@@ -8,7 +8,6 @@
 //!
 //! | module | owns |
 //! |---|---|
-//! | [`notice`] | what a device is to be told |
 //! | [`content`] | the JSON that an app is given of it, the same in every service |
 //! | `fcm`, `apns`, `web_push`, `sns` | what a service is sent, and what its answers mean |
 //! | [`answer`] | what became of a push |
@@ -26,7 +25,6 @@ mod es256;
 mod fcm;
 pub mod hosts;
 mod http;
-pub mod notice;
 mod sdk;
 pub mod secret;
 pub mod services;
@@ -36,7 +34,6 @@ mod web_push;
 pub use answer::Answer;
 pub use credentials::InvalidCredentials;
 pub use hosts::{HostPattern, Hosts, InvalidHostPattern};
-pub use notice::{Notice, Preview, Urgency};
 pub use secret::{InvalidSecretArn, Secret};
 pub use services::{InvalidSetup, Services, Setup};
 pub use web_push::vapid_public_key;

@@ -11,10 +11,10 @@ use crate::apns::Apns;
 use crate::fcm::Fcm;
 use crate::hosts::Hosts;
 use crate::http;
-use crate::notice::Notice;
 use crate::secret::Secret;
 use crate::sns;
 use crate::web_push::{Subscription, WebPush};
+use delivery::Notice;
 
 /// Longest time that a push may take with everything that it waits for: a secret, an access token, a second try. A
 /// single request has 3 s.

@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 
 use crate::answer::{Answer, word};
 use crate::content::{content, ttl};
-use crate::notice::Notice;
 use crate::sdk::is_passing;
 use crate::{apns, fcm};
+use delivery::Notice;
 
 /// The service behind an endpoint, as its ARN names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::content::tests::{NOW, longest, notice};
-    use crate::notice::Urgency;
+    use delivery::Urgency;
 
     fn shown(platform: Platform, notice: &Notice) -> String {
         let attributes = attributes(platform, notice, NOW);

@@ -20,8 +20,8 @@ use crate::credentials::{Credentials, InvalidCredentials};
 use crate::es256::Es256;
 use crate::hosts::HostPattern;
 use crate::http::{secret_header, unanswered};
-use crate::notice::{Notice, Urgency};
 use crate::secret::Secret;
+use delivery::{Notice, Urgency};
 
 /// How long a token of VAPID is good, in seconds. Services take none for more than 24 hours.
 const TOKEN_SECS: u64 = 12 * 3_600;

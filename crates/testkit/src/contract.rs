@@ -338,7 +338,7 @@ async fn it_is_noted_when_devices_were_seen(directory: &impl Directory) {
 async fn who_shows_presence_has_said_so(directory: &impl Directory) {
     let phone = address("hal", "phone");
     let shows = async || only_device(directory, "hal", NOW).await.shows_presence;
-    let shown = |presence| Enrolment { presence: Some(presence), push: None };
+    let shown = |presence| Enrolment { presence: Some(presence), ..Enrolment::default() };
     directory.enrol(&phone, &Enrolment::default(), NOW).await.expect("enrolled");
     assert!(!shows().await);
     for said in [true, false] {
@@ -360,22 +360,28 @@ async fn who_shows_presence_has_said_so(directory: &impl Directory) {
 async fn a_device_is_woken_where_it_said_last(directory: &impl Directory) {
     let phone = address("ida", "phone");
     let target = |token: &str| PushTarget::Fcm { token: token.to_owned() };
-    let said = |push: &[PushTarget]| Enrolment { presence: None, push: Some(push.to_vec()) };
+    let said = |push: &[PushTarget]| Enrolment { push: Some(push.to_vec()), ..Enrolment::default() };
     let push = async || only_device(directory, "ida", NOW).await.push;
     for targets in [vec![target("a"), target("b")], vec![target("c")], vec![]] {
         directory.enrol(&phone, &said(&targets), NOW).await.expect("enrolled");
-        directory.enrol(&phone, &Enrolment { presence: Some(true), push: None }, NOW).await.expect("enrolled");
+        directory
+            .enrol(&phone, &Enrolment { presence: Some(true), ..Enrolment::default() }, NOW)
+            .await
+            .expect("enrolled");
         directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
         directory.left(&phone, &"c1".into(), NOW).await.expect("left");
         assert_eq!(push().await, targets, "nothing else changes it");
         let wakeable = directory.wakeable(&phone.user, &holder("phone")).await.expect("an answer");
         assert_eq!(wakeable.map(|known| known.push), Some(targets));
     }
-    let both = Enrolment { presence: Some(false), push: Some(vec![target("d")]) };
+    let both = Enrolment { presence: Some(false), push: Some(vec![target("d")]), ..Enrolment::default() };
     directory.enrol(&phone, &both, NOW).await.expect("enrolled");
     let device = only_device(directory, "ida", NOW).await;
     assert_eq!((device.shows_presence, device.push), (false, vec![target("d")]));
-    directory.enrol(&phone, &Enrolment { presence: Some(false), push: Some(vec![]) }, NOW).await.expect("enrolled");
+    directory
+        .enrol(&phone, &Enrolment { presence: Some(false), push: Some(vec![]), ..Enrolment::default() }, NOW)
+        .await
+        .expect("enrolled");
     assert!(push().await.is_empty());
 }
 

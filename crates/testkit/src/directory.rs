@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use delivery::{
     Address, Connection, ConnectionId, Device, Directory, Enrolment, Failure, Holder, Registration, WakeState, Wakeable,
 };
-use protocol::{DeviceId, PushTarget, Timestamp, UserId};
+use protocol::{DeviceId, Notices, PushTarget, Timestamp, UserId};
 
 use crate::ledger::Ledger;
 use crate::lock;
@@ -18,6 +18,8 @@ struct Known {
     last_seen: Timestamp,
     shows_presence: bool,
     push: Vec<PushTarget>,
+    notices: Notices,
+    known_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +32,8 @@ struct State {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDirectory {
     state: Arc<Mutex<State>>,
-    /// Calls: `register`, `unregister`, `left`, `enrol`, `seen`, `forget`, `devices`, `wakeable`, `replace_wake_state`.
+    /// Calls: `register`, `unregister`, `left`, `enrol`, `seen`, `forget`, `devices`, `wakeable`, `replace_wake_state`,
+    /// `drop_push`.
     pub ledger: Ledger,
 }
 
@@ -49,6 +52,11 @@ impl MemoryDirectory {
             last_seen: known.last_seen,
             shows_presence: known.shows_presence,
             push: known.push.clone(),
+            known_since: known.known_since,
+            last_wake: state
+                .wakes
+                .get(&(user.clone(), Holder::Device(id.clone())))
+                .and_then(|wakes: &WakeState| wakes.last),
         };
         state.devices.get(user).into_iter().flatten().map(device).collect()
     }
@@ -89,6 +97,7 @@ impl Directory for MemoryDirectory {
         }
         known.connection = Some(connection.clone());
         known.last_seen = now;
+        known.known_since.get_or_insert(now);
         Ok(Registration::Registered { displaced: before })
     }
 
@@ -113,6 +122,8 @@ impl Directory for MemoryDirectory {
         if let Some(push) = &said.push {
             known.push.clone_from(push);
         }
+        known.notices = said.notices.unwrap_or(known.notices);
+        known.known_since.get_or_insert(now);
         Ok(())
     }
 
@@ -149,8 +160,9 @@ impl Directory for MemoryDirectory {
         }
         let device = holder.device().and_then(|device| state.devices.get(user)?.get(device));
         let push = device.map(|device| device.push.clone()).unwrap_or_default();
+        let notices = device.map(|device| device.notices).unwrap_or_default();
         let state = state.wakes.get(&(user.clone(), holder.clone())).cloned().unwrap_or_default();
-        Ok(Some(Wakeable { state, push }))
+        Ok(Some(Wakeable { state, push, notices }))
     }
 
     async fn replace_wake_state(
@@ -172,5 +184,15 @@ impl Directory for MemoryDirectory {
             *slot = after.clone();
         }
         Ok(same)
+    }
+
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+        self.ledger.enter("drop_push")?;
+        let mut state = lock(&self.state);
+        let known = state.devices.get_mut(&address.user).and_then(|devices| devices.get_mut(&address.device));
+        if let Some(known) = known.filter(|known| known.push == before) {
+            known.push.retain(|target| !dead.contains(target));
+        }
+        Ok(())
     }
 }

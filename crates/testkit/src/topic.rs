@@ -1,8 +1,9 @@
 //! The offline topic and a push gateway in memory: they keep what they are given.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use delivery::{Failure, HandOver, OfflineTopic, PushGateway, Wake};
+use delivery::{Failure, HandOver, OfflineTopic, PushGateway, PushOutcome, Pushed, Wake};
 
 use crate::ledger::{Ledger, planned};
 use crate::lock;
@@ -36,21 +37,30 @@ impl OfflineTopic for MemoryTopic {
 #[derive(Clone, Debug, Default)]
 pub struct MemoryGateway {
     pushed: Arc<Mutex<Vec<Wake>>>,
+    answers: Arc<Mutex<VecDeque<Pushed>>>,
     /// Calls: `push`.
     pub ledger: Ledger,
 }
 
 impl MemoryGateway {
-    /// What was pushed since this was last asked.
+    /// What was pushed and taken since this was last asked.
     pub fn take(&self) -> Vec<Wake> {
         std::mem::take(&mut *lock(&self.pushed))
+    }
+
+    /// A push that comes after those that have an answer gets this one. All others are taken.
+    pub fn answer(&self, answer: Pushed) {
+        lock(&self.answers).push_back(answer);
     }
 }
 
 impl PushGateway for MemoryGateway {
-    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
         self.ledger.enter("push")?;
-        lock(&self.pushed).push(wake.clone());
-        Ok(())
+        let answer = lock(&self.answers).pop_front().unwrap_or(PushOutcome::Taken.into());
+        if answer.outcome == PushOutcome::Taken {
+            lock(&self.pushed).push(wake.clone());
+        }
+        Ok(answer)
     }
 }

@@ -1,7 +1,7 @@
 //! Acked: tells the senders and the user's other devices what was acked or read. Who is told what is decided in `delivery::receipt`; what is
 //! stored for them is a Deliver like any other.
 
-use delivery::receipt::{Tidings, in_question, left, listeners, tidings};
+use delivery::receipt::{Tidings, in_question, left, listeners, tidings, withdrawals};
 use delivery::{
     Acked, Attachments, Connections, Device, Directory, Envelope, Failure, Groups, Holder, Inbox, Invocation, Job,
     OfflineTopic, Queue, Row, Scheduled,
@@ -14,8 +14,8 @@ use crate::posting::Posting;
 impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopic, A: Attachments>
     Deliver<I, D, G, Q, C, O, A>
 {
-    /// Reads the devices and what was told before, queues what is to be told, and keeps that it was: in this order, so that an end in
-    /// between tells twice and never not at all.
+    /// Reads the devices and what was told before, queues what is to be told, keeps that it was, and hands over what pushes are to take back: in
+    /// this order, so that an end in between tells twice and never not at all.
     pub(crate) async fn tell(&self, job: &Acked, invocation: Invocation) -> Verdict {
         match self.queue_tidings(job, invocation).await {
             Ok(()) => Verdict::Done,
@@ -42,7 +42,11 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         if let Some(notice) = notice {
             self.notify(job, &listeners, &notice).await;
         }
-        Ok(())
+        let withdrawals = withdrawals(job, &devices);
+        if withdrawals.is_empty() {
+            return Ok(());
+        }
+        self.offline.publish(&withdrawals).await.into_iter().collect()
     }
 
     /// Posts a notice to devices that are connected, once, whatever becomes of it: who misses it shows a notification for longer.

@@ -15,8 +15,7 @@ mod settings;
 
 use delivery::group::{Change, Role};
 use delivery::{
-    Address, AttachmentRules, Attachments, Connections, Directory, Enrolment, Files, Groups, Inbox, Invocation, Queue,
-    presence,
+    Address, AttachmentRules, Attachments, Connections, Directory, Files, Groups, Inbox, Invocation, Queue, presence,
 };
 use futures::future::{OptionFuture, join};
 use lambda::HandlerError;
@@ -82,8 +81,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
             }
             Call::CreateAttachment { media_type, bytes } => self.create_attachment(user, media_type, bytes, now).await,
             Call::ShowAttachment { attachment } => self.show_attachment(user, attachment, now).await,
-            Call::EnrolDevice { device, presence, push } => {
-                answer::outcome(self.directory.enrol(&address(device), &Enrolment { presence, push }, now).await)
+            Call::EnrolDevice { device, said } => {
+                answer::outcome(self.directory.enrol(&address(device), &said, now).await)
             }
             Call::ForgetDevice { device } => answer::outcome(self.find_and_forget(&address(device), now).await),
             Call::Erase => match self.erase(user, invocation).await {

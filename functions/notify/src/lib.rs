@@ -2,20 +2,23 @@
 //!
 //! Whether a record pushes, waits or is covered by another is decided in `delivery::wake`.
 
+pub mod gateway;
 mod settings;
 pub mod webhook;
 
 use std::time::Duration;
 
+use delivery::notice::{Occasion, Situation, notice, was_given};
 use delivery::ports::MAX_DELAY;
 use delivery::wake::{Due, MAX_IDS, step};
 use delivery::{
-    Directory, Failure, HandOver, Holder, Inbox, Invocation, Lookup, PushGateway, Queue, Row, Wake, WakeState,
-    WakeStep, Wakeable,
+    Address, Directory, Failure, HandOver, Holder, Inbox, Invocation, Key, Lookup, PushGateway, PushOutcome, Queue,
+    Reason, Row, Urgency, Wake, WakeState, WakeStep, Wakeable,
 };
+use futures::future::join_all;
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
-use protocol::{MessageId, PushTarget, Timestamp};
+use protocol::{DeviceId, PushTarget, Ref, Timestamp};
 use serde_json::Value;
 
 pub use settings::Settings;
@@ -23,6 +26,9 @@ pub use settings::Settings;
 /// Most pages of an inbox that are read for one wake. Before what one is woken for there may be any number of receipts, and the function has
 /// 10 s for a whole batch.
 const MAX_PAGES: usize = 4;
+
+/// Most envelopes in one read by key.
+const LOOKUPS: usize = 100;
 
 /// How often a record decides again because another one changed the wake state in between, before it backs off.
 const RACES: usize = 5;
@@ -40,6 +46,18 @@ pub struct Notify<I, D, Q, P> {
     pub gateway: P,
     /// The shortest time between two wakes of one device.
     pub interval: Duration,
+    /// Whether pushes may show who wrote what to devices that want it.
+    pub previews: bool,
+}
+
+/// What became of a wake that was decided.
+enum Told {
+    /// Somebody was told, or there is nobody to tell.
+    Done,
+    /// There was nothing to tell.
+    Nothing,
+    /// It is to be tried again: after this wait, or after a back-off.
+    Later(Verdict),
 }
 
 impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
@@ -55,7 +73,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             };
             (record, verdict)
         });
-        let response = settle(&self.queue, futures::future::join_all(verdicts).await, invocation).await;
+        let response = settle(&self.queue, join_all(verdicts).await, invocation).await;
         Ok(serde_json::to_value(response).expect("a list of ids is always JSON"))
     }
 
@@ -66,40 +84,50 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         if hand_over.due.is_none() && record.receive_count == 1 && !self.is_pending(hand_over, now).await? {
             return Ok(Verdict::Done);
         }
-        let user = &hand_over.user;
+        let (user, in_silence) = (&hand_over.user, hand_over.reason == Reason::Acked);
         let holder = hand_over.device.clone().map_or(Holder::Unclaimed, Holder::Device);
         for race in 0..RACES {
             let read = self.directory.wakeable(user, &holder).await.map_err(|failure| failure.to_string())?;
-            let Some(Wakeable { state, push }) = read else { return Ok(Verdict::Done) };
-            let next = match step(&state, hand_over.due.as_deref(), self.interval, now) {
+            let Some(wakeable) = read else { return Ok(Verdict::Done) };
+            let state = &wakeable.state;
+            if in_silence && state.last.is_none() {
+                // It was never told anything that is to be taken back.
+                return Ok(Verdict::Done);
+            }
+            let next = match step(state, hand_over.due.as_deref(), in_silence, self.interval, now) {
                 WakeStep::Covered => return Ok(Verdict::Done),
                 WakeStep::Wait(until) => return Ok(Verdict::Wait(whole_seconds(until.since(now)))),
                 WakeStep::Push(next) => next,
                 WakeStep::Postpone(at) => {
-                    let token = format!("{}/{:x}/{race}", record.id, invocation.seed);
+                    let due = Due::new(at, &format!("{}/{:x}/{race}", record.id, invocation.seed), in_silence);
                     // The holder first: one that nobody names is a record like any other, a name that nobody holds would hold up
                     // everybody.
-                    self.send_holder(hand_over, &token, at.since(now)).await?;
-                    WakeState { last: state.last, due: Some(Due { at, token }) }
+                    self.send_holder(hand_over, &due.token, at.since(now)).await?;
+                    WakeState { last: state.last, due: Some(due) }
                 }
             };
-            let replaced = self.directory.replace_wake_state(user, &holder, &state, &next, now).await;
+            let replaced = self.directory.replace_wake_state(user, &holder, state, &next, now).await;
             if !replaced.map_err(|failure| failure.to_string())? {
                 continue;
             }
             if next.due.is_some() {
                 return Ok(Verdict::Done);
             }
-            let pushed = self.push(hand_over, push, now).await;
-            if pushed != Ok(true) {
-                // Nobody was woken, so the interval must not hold up the next try. Where there was nothing to wake for, this record
-                // ends, and must not become the due wake any more: whoever sent it as its holder, and has yet to name it so, must not
-                // find the state that he has read. So the last wake, whose interval is over, is forgotten as well.
-                let undone = if pushed.is_ok() { WakeState::default() } else { state };
-                let replaced = self.directory.replace_wake_state(user, &holder, &next, &undone, now).await;
-                replaced.map_err(|failure| failure.to_string())?;
-            }
-            return pushed.map(|_| Verdict::Done);
+            let told = self
+                .tell(hand_over, &wakeable, invocation)
+                .await
+                .unwrap_or_else(|cause| Told::Later(Verdict::Retry(cause)));
+            // Nobody was told, so the interval must not hold up the next try. Where there was nothing to tell, this record ends, and must
+            // not become the due wake any more: whoever sent it as its holder, and has yet to name it so, must not find the state that he
+            // has read. So the last wake, whose interval is over, is forgotten as well.
+            let (undone, verdict) = match told {
+                Told::Done => return Ok(Verdict::Done),
+                Told::Nothing => (WakeState::default(), Verdict::Done),
+                Told::Later(verdict) => (state.clone(), verdict),
+            };
+            let replaced = self.directory.replace_wake_state(user, &holder, &next, &undone, now).await;
+            replaced.map_err(|failure| failure.to_string())?;
+            return Ok(verdict);
         }
         Err("the wake state kept changing".to_owned())
     }
@@ -119,44 +147,104 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
-    /// The oldest messages that the device is to be woken for. Where they come after more receipts than are read, the one that it was handed
-    /// over for.
-    async fn wanting(&self, hand_over: &HandOver, now: Timestamp) -> Result<Vec<MessageId>, Failure> {
+    /// The oldest envelopes that the device is to be woken for, and whether there may be more of them.
+    async fn wanting(&self, hand_over: &HandOver, now: Timestamp) -> Result<(Vec<Row>, bool), Failure> {
         let (user, device) = (&hand_over.user, hand_over.device.as_ref());
-        let (mut ids, mut after) = (Vec::new(), None);
+        let (mut wanting, mut after): (Vec<Row>, _) = (Vec::new(), None);
         for _ in 0..MAX_PAGES {
             let page = self.inbox.page(user, device, after.as_ref(), MAX_IDS, now).await?;
-            let wanting = page.rows.iter().filter(|row| row.envelope.wakes());
-            ids.extend(wanting.map(|row| row.envelope.id));
-            ids.dedup();
             after = page.rows.last().map(Row::reference);
-            if ids.len() >= MAX_IDS || !page.more || after.is_none() {
-                ids.truncate(MAX_IDS);
-                return Ok(ids);
+            wanting.extend(page.rows.into_iter().filter(|row| row.envelope.wakes()));
+            wanting.dedup_by_key(|row| (row.envelope.id, row.envelope.from.clone()));
+            if wanting.len() >= MAX_IDS || !page.more || after.is_none() {
+                wanting.truncate(MAX_IDS);
+                return Ok((wanting, false));
             }
         }
-        if ids.is_empty() {
-            ids.push(hand_over.reference.id);
-        }
-        Ok(ids)
+        Ok((wanting, true))
     }
 
-    /// Pushes one wake for everything that is pending by now. Answers whether anything was.
-    async fn push(&self, hand_over: &HandOver, push: Vec<PushTarget>, now: Timestamp) -> Result<bool, String> {
-        let ids = self.wanting(hand_over, now).await.map_err(|failure| failure.to_string())?;
-        if ids.is_empty() {
-            return Ok(false);
+    /// What of these another device of the user has acked. Devices that have said nowhere to push to cost no look: nothing is taken back there.
+    async fn acked_elsewhere(&self, device: &DeviceId, rows: &[Row], now: Timestamp) -> Result<Vec<Ref>, Failure> {
+        let Some(user) = rows.first().map(|row| &row.user) else { return Ok(Vec::new()) };
+        let mut acked = Vec::new();
+        for other in self.directory.devices(user, now).await?.iter().filter(|other| other.id != *device) {
+            let given: Vec<&Row> = rows.iter().filter(|row| was_given(other, &row.envelope)).collect();
+            for rows in given.chunks(LOOKUPS) {
+                let holder = Holder::Device(other.id.clone());
+                let keys: Vec<Key> = rows.iter().map(|row| Key { holder: holder.clone(), ..row.key() }).collect();
+                let found = self.inbox.get(&keys, now).await?;
+                let gone = rows.iter().zip(found).filter(|(_, lookup)| matches!(lookup, Lookup::Missing));
+                acked.extend(gone.map(|(row, _)| row.reference()));
+            }
         }
-        let wake = Wake {
-            user: hand_over.user.clone(),
-            device: hand_over.device.clone(),
-            ids,
-            reason: hand_over.reason,
-            at: now,
-            push,
+        Ok(acked)
+    }
+
+    /// Pushes one wake for everything that is pending by now.
+    async fn tell(&self, hand_over: &HandOver, to: &Wakeable, invocation: Invocation) -> Result<Told, String> {
+        let now = invocation.now;
+        let failed = |failure: Failure| failure.to_string();
+        let (rows, is_cut) = self.wanting(hand_over, now).await.map_err(failed)?;
+        if rows.is_empty() && !is_cut {
+            return Ok(Told::Nothing);
+        }
+        let acked_elsewhere = match &hand_over.device {
+            Some(device) if !to.push.is_empty() => self.acked_elsewhere(device, &rows, now).await.map_err(failed)?,
+            _ => Vec::new(),
         };
-        self.gateway.push(&wake).await.map_err(|failure| failure.to_string())?;
-        Ok(true)
+        let notice = notice(&Situation {
+            user: &hand_over.user,
+            notices: to.notices,
+            previews: self.previews,
+            occasion: match (hand_over.reason, &hand_over.due) {
+                (Reason::Acked, _) => Occasion::AckedElsewhere,
+                (Reason::Absent | Reason::Exhausted, Some(_)) => Occasion::Summary,
+                (Reason::Absent | Reason::Exhausted, None) => Occasion::New,
+            },
+            reference: &hand_over.reference,
+            pending: &rows,
+            acked_elsewhere: &acked_elsewhere,
+            now,
+        });
+        let mut ids: Vec<_> = rows.iter().map(|row| row.envelope.id).collect();
+        ids.dedup();
+        if ids.is_empty() {
+            // Behind more receipts than are read lies at least what was handed over.
+            ids.push(hand_over.reference.id);
+        }
+        let reason = if notice.urgency == Urgency::Silent { Reason::Acked } else { hand_over.reason };
+        let (user, device) = (hand_over.user.clone(), hand_over.device.clone());
+        let wake = Wake { user, device, ids, reason, at: now, push: to.push.clone(), notice };
+        let pushed = self.gateway.push(&wake).await.map_err(failed)?;
+        if !pushed.dead.is_empty() {
+            self.drop_dead(&wake, &pushed.dead).await;
+        }
+        Ok(match pushed.outcome {
+            PushOutcome::Taken => Told::Done,
+            PushOutcome::Nowhere => {
+                tracing::info!(metric = "wake.no_target", pending = wake.ids.len(), "a wake has nowhere to go");
+                Told::Done
+            }
+            PushOutcome::Later(None) => Told::Later(Verdict::Retry("the push service asks to come later".to_owned())),
+            PushOutcome::Later(Some(wait)) => {
+                // Whoever was turned away at the same moment is not to come again at the same moment.
+                let jitter = wait.mul_f64(invocation.rng().f64() / 10.0);
+                Told::Later(Verdict::Wait(whole_seconds(wait + jitter)))
+            }
+        })
+    }
+
+    /// Where it fails they are found dead once more.
+    async fn drop_dead(&self, wake: &Wake, dead: &[PushTarget]) {
+        let Some(device) = wake.device.clone() else { return };
+        let address = Address { user: wake.user.clone(), device };
+        match self.directory.drop_push(&address, &wake.push, dead).await {
+            Ok(()) => {
+                tracing::info!(metric = "push.dead", count = dead.len(), "push targets are dead and were dropped")
+            }
+            Err(failure) => tracing::error!(%failure, "dead push targets were not dropped"),
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! The settings of `notify`.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use delivery::wake::MAX_INTERVAL;
 use lambda::settings::{InvalidSettings, Reader};
+use push::{HostPattern, InvalidHostPattern};
 
 use crate::webhook::Secret;
 
@@ -25,6 +27,28 @@ pub struct Settings {
     pub interval: Duration,
     /// `VARTALAP_WEBHOOK_URL` and `VARTALAP_WEBHOOK_SECRET`; both or neither.
     pub webhook: Option<(reqwest::Url, Secret)>,
+    /// `VARTALAP_FCM_SECRET`, the ARN of FCM's service account in Secrets Manager or SSM.
+    pub fcm_secret: Option<String>,
+    /// `VARTALAP_APNS_SECRET`, the ARN of the key of APNs.
+    pub apns_secret: Option<String>,
+    /// `VARTALAP_VAPID_SECRET`, the ARN of the key of Web Push.
+    pub vapid_secret: Option<String>,
+    /// `VARTALAP_WEB_PUSH_HOSTS`, hosts of browsers' push services beside the known ones, with commas between them.
+    pub web_push_hosts: HostPatterns,
+    /// `VARTALAP_PUSH_PREVIEWS`: `true` lets pushes show who wrote what to devices that want it; `false` when left out.
+    pub previews: bool,
+}
+
+/// See [`Settings::web_push_hosts`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostPatterns(pub Vec<HostPattern>);
+
+impl FromStr for HostPatterns {
+    type Err = InvalidHostPattern;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|host| host.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 impl Settings {
@@ -40,6 +64,11 @@ impl Settings {
         let interval = from.optional_secs("VARTALAP_WAKE_INTERVAL", MAX_INTERVAL).unwrap_or(WAKE_INTERVAL);
         let url = from.optional("VARTALAP_WEBHOOK_URL");
         let secret = if url.is_some() { from.required("VARTALAP_WEBHOOK_SECRET") } else { None };
+        let fcm_secret = from.optional("VARTALAP_FCM_SECRET");
+        let apns_secret = from.optional("VARTALAP_APNS_SECRET");
+        let vapid_secret = from.optional("VARTALAP_VAPID_SECRET");
+        let web_push_hosts = from.optional("VARTALAP_WEB_PUSH_HOSTS").unwrap_or_default();
+        let previews = from.optional("VARTALAP_PUSH_PREVIEWS").unwrap_or_default();
         let settings = || {
             Some(Self {
                 directory_table: directory_table?,
@@ -48,6 +77,11 @@ impl Settings {
                 dead_letter_queue_url: dead_letter_queue_url?,
                 interval,
                 webhook: url.zip(secret),
+                fcm_secret,
+                apns_secret,
+                vapid_secret,
+                web_push_hosts,
+                previews,
             })
         };
         from.finish(settings())

@@ -1,4 +1,4 @@
-//! The `webhook` gateway: a signed POST of the wake to a URL of the operator's, by the Standard Webhooks scheme
+//! The webhook: a signed POST of the wake to a URL of the operator's, by the Standard Webhooks scheme
 //! (`webhook-id`, `webhook-timestamp`, `webhook-signature`). Retries are the wake queue's business, not this one's.
 
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use delivery::{Failure, PushGateway, Wake};
+use delivery::{Failure, Wake};
 
 /// How long the other side has to answer. Well below the function's timeout of 10 s.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,8 +64,12 @@ impl Webhook {
     }
 }
 
-impl PushGateway for Webhook {
-    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+impl Webhook {
+    /// Posts a wake.
+    ///
+    /// # Errors
+    /// When it does not answer in time, or not with success.
+    pub async fn post(&self, wake: &Wake) -> Result<(), Failure> {
         const OPERATION: &str = "post a wake to the webhook";
         let body = serde_json::to_string(wake).expect("a wake of strings and numbers is always JSON");
         // A wake that is tried again is decided again, at another time and perhaps for more, so it has another id.
@@ -88,27 +92,6 @@ impl PushGateway for Webhook {
             Ok(())
         } else {
             Err(Failure { operation: OPERATION, cause: format!("it answered {}", response.status()) })
-        }
-    }
-}
-
-/// The webhook if one is configured. Without one, wakes are decided and counted but reach nobody.
-#[derive(Clone, Debug)]
-pub enum Gateway {
-    /// Post wakes to a URL.
-    Webhook(Box<Webhook>),
-    /// There is nowhere to push to.
-    None,
-}
-
-impl PushGateway for Gateway {
-    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
-        match self {
-            Self::Webhook(webhook) => webhook.push(wake).await,
-            Self::None => {
-                tracing::info!(pending = wake.ids.len(), "a wake has no gateway to go to");
-                Ok(())
-            }
         }
     }
 }

@@ -34,6 +34,7 @@ impl Stage {
             queue: MemoryQueue::new(clock.clone()),
             gateway: MemoryGateway::default(),
             interval: Duration::from_secs(30),
+            previews: true,
         };
         let connection = Connection { id: "past".into(), connected_at: clock.now(), dialect: Dialect::Current };
         function.directory.register(&phone(), &connection, clock.now()).await.expect("registered");
@@ -339,13 +340,13 @@ async fn behind_more_receipts_than_are_read_one_is_woken_for_what_was_handed_ove
 async fn a_wake_says_where_its_device_can_be_woken() {
     let stage = Stage::new().await;
     let target = PushTarget::Fcm { token: "t".to_owned() };
-    let said = Enrolment { presence: None, push: Some(vec![target.clone()]) };
+    let said = Enrolment { push: Some(vec![target.clone()]), ..Enrolment::default() };
     stage.function.directory.enrol(&phone(), &said, stage.clock.now()).await.expect("enrolled");
     stage.function.directory.ledger.take();
     stage.hand_over(1, own()).await;
     stage.hand_over(2, Holder::Unclaimed).await;
     stage.settle().await;
-    assert_eq!(stage.function.directory.ledger.calls("devices"), 0, "they are where the wake state is");
+    assert_eq!(stage.function.directory.ledger.calls("devices"), 1, "for what the user's other devices have acked");
     let push: Vec<(bool, Vec<PushTarget>)> =
         stage.wakes().into_iter().map(|wake| (wake.device.is_some(), wake.push)).collect();
     assert!(push.contains(&(true, vec![target])) && push.contains(&(false, vec![])), "{push:?}");

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use delivery::{PushGateway, Reason, Wake};
+use delivery::{Notice, Reason, Urgency, Wake};
 use notify::webhook::{InvalidSecret, Secret, Webhook};
 use protocol::Timestamp;
 use tokio::sync::mpsc;
@@ -21,6 +21,16 @@ fn wake() -> Wake {
         reason: Reason::Exhausted,
         at: Timestamp::from_millis(1_800_000_000_123),
         push: Vec::new(),
+        notice: Notice {
+            user: "bob".parse().expect("a user"),
+            id: "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id"),
+            conversation: None,
+            badge: 1,
+            preview: None,
+            urgency: Urgency::Urgent,
+            collapse: "summary".to_owned(),
+            expires_at: Timestamp::from_secs(5),
+        },
     }
 }
 
@@ -40,7 +50,7 @@ async fn serve(status: StatusCode) -> (Webhook, mpsc::UnboundedReceiver<(HeaderM
 #[tokio::test]
 async fn a_wake_is_posted_and_signed() {
     let (webhook, mut posts) = serve(StatusCode::NO_CONTENT).await;
-    webhook.push(&wake()).await.expect("taken");
+    webhook.post(&wake()).await.expect("taken");
     let (headers, body) = posts.recv().await.expect("a post");
     expect_test::expect![[
         r#"{"user":"bob","device":"phone","ids":["0198a5c0-7c00-7abc-8def-0123456789ab"],"reason":"exhausted","at":1800000000123}"#
@@ -57,14 +67,14 @@ async fn a_wake_is_posted_and_signed() {
 #[tokio::test]
 async fn anything_but_success_is_a_failure() {
     let (webhook, _posts) = serve(StatusCode::INTERNAL_SERVER_ERROR).await;
-    let failure = webhook.push(&wake()).await.expect_err("refused").to_string();
+    let failure = webhook.post(&wake()).await.expect_err("refused").to_string();
     assert_eq!(failure, "failed to post a wake to the webhook: it answered 500 Internal Server Error");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     drop(listener);
     let secret: Secret = format!("whsec_{}", STANDARD.encode(KEY)).parse().expect("a secret");
     let webhook = Webhook::new(url.parse().expect("a URL"), secret).expect("a webhook");
-    assert!(webhook.push(&wake()).await.is_err());
+    assert!(webhook.post(&wake()).await.is_err());
 }
 
 #[test]

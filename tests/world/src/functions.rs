@@ -129,6 +129,7 @@ impl Functions {
                 queue: port(),
                 gateway: port(),
                 interval: WAKE_INTERVAL,
+                previews: false,
             },
             world: Arc::clone(world),
             count: AtomicU32::new(0),

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use delivery::{
     Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, HandOver, Holder, Inbox,
-    Job, Key, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, Queue, Reason, Receipt, Registration, Row,
-    Scheduled, Told, Wake, WakeState, Wakeable,
+    Job, Key, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, PushOutcome, Pushed, Queue, Reason, Receipt,
+    Registration, Row, Scheduled, Told, Wake, WakeState, Wakeable,
 };
-use protocol::{DeviceId, Kind, MessageName, ReceiptEvent, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, Kind, MessageName, PushTarget, ReceiptEvent, Ref, ServerFrame, Timestamp, UserId};
 
 use crate::fault::{Fault, Service};
 use crate::functions::{AWAIT_RECEIVES, Function, context};
@@ -354,6 +354,13 @@ impl Directory for Port {
         world.answer("write the wake state").await?;
         Ok(replaced)
     }
+
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "drop dead push targets").await?;
+        world.directory.drop_push(address, before, dead).await?;
+        world.answer("drop dead push targets").await
+    }
 }
 
 impl Queue for Port {
@@ -574,7 +581,7 @@ impl Port {
 }
 
 impl PushGateway for Port {
-    async fn push(&self, wake: &Wake) -> Result<(), Failure> {
+    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
         let world = &self.0;
         let pushed = async {
             world.call(Service::Topic, "push").await?;
@@ -584,6 +591,9 @@ impl PushGateway for Port {
             world.answer("push").await
         };
         let outcome = pushed.await;
-        if world.mutated(Mutation::FailedPushIsDone) { Ok(()) } else { outcome }
+        if world.mutated(Mutation::FailedPushIsDone) {
+            return Ok(PushOutcome::Taken.into());
+        }
+        outcome.map(|()| PushOutcome::Taken.into())
     }
 }

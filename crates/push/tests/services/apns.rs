@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::http::Version;
+use delivery::{Notice, Urgency};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use protocol::{PushTarget, Timestamp};
-use push::{Answer, Hosts, Notice, Secret, Services, Setup, Urgency};
+use push::{Answer, Hosts, Secret, Services, Setup};
 use rcgen::KeyPair;
 use serde_json::{Value, json};
 

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use delivery::Notice;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 use protocol::PushTarget;
-use push::{Answer, Hosts, Notice, Secret, Services, Setup, vapid_public_key};
+use push::{Answer, Hosts, Secret, Services, Setup, vapid_public_key};
 use reqwest::Url;
 use serde_json::{Value, json};
 use web_push_native::Auth;
