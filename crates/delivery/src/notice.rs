@@ -163,3 +163,7 @@ impl fmt::Debug for Preview {
         f.write_str("Preview")
     }
 }
+
+#[cfg(test)]
+#[path = "notice_tests.rs"]
+mod tests;

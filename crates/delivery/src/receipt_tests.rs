@@ -163,6 +163,40 @@ fn of_an_ack_those_are_told_who_were_there() {
 }
 
 #[test]
+fn what_was_pushed_is_taken_back_from_devices_that_are_not_there() {
+    let messages =
+        [(name(1, "alice"), row(false, true)), (name(2, "alice"), row(false, true)), (name(3, "alice"), None)];
+    let job = acked(Delivered, &messages);
+    let made_at = messages[1].0.id.timestamp();
+    let pushed_to = |name: &str, last_wake: Option<Timestamp>, is_there: bool, targets: usize| Device {
+        id: device(name),
+        connection: is_there.then(|| Connection { id: name.into(), connected_at: made_at, dialect: Dialect::Current }),
+        last_seen: made_at,
+        shows_presence: false,
+        push: vec![protocol::PushTarget::Fcm { token: "token".to_owned() }; targets],
+        known_since: None,
+        last_wake,
+    };
+    let before = made_at.minus(Duration::from_secs(1));
+    let devices = [
+        pushed_to("phone", Some(made_at), false, 1),
+        pushed_to("tablet", Some(made_at), false, 1),
+        pushed_to("there", Some(made_at), true, 1),
+        pushed_to("nowhere", Some(made_at), false, 0),
+        pushed_to("never", None, false, 1),
+        pushed_to("earlier", Some(before), false, 1),
+    ];
+    let taken_back = withdrawals(&job, &devices);
+    let said: Vec<(String, String, Reason)> = taken_back
+        .iter()
+        .map(|one| (one.device.as_ref().expect("a device").to_string(), one.reference.to_string(), one.reason))
+        .collect();
+    assert_eq!(said, [("tablet".to_owned(), format!("{ID}2~alice"), Reason::Acked)]);
+    assert!(withdrawals(&acked(Read, &messages[2..]), &devices).is_empty(), "its row was gone before");
+    assert!(withdrawals(&acked(Delivered, &[(name(1, "alice"), row(false, false))]), &devices).is_empty());
+}
+
+#[test]
 fn only_a_read_speaks_of_what_is_gone() {
     let reference: Ref = format!("{ID}1~alice~!").parse().expect("a ref");
     for (lookup, event, is_told) in [

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use delivery::wake::Due;
 use delivery::{
-    Address, Connection, Dialect, Directory, Enrolment, Envelope, HandOver, Holder, Inbox, Key, Reason, Row, Wake,
-    WakeState, Wakeable,
+    Address, Connection, Dialect, Directory, Enrolment, Envelope, HandOver, Holder, Inbox, Key, Notice, PushOutcome,
+    Pushed, Reason, Row, Urgency, Wake, WakeState, Wakeable,
 };
 use notify::Notify;
 use protocol::{Body, Kind, MessageId, PushTarget, Recipient, UserId};
@@ -350,4 +350,175 @@ async fn a_wake_says_where_its_device_can_be_woken() {
     let push: Vec<(bool, Vec<PushTarget>)> =
         stage.wakes().into_iter().map(|wake| (wake.device.is_some(), wake.push)).collect();
     assert!(push.contains(&(true, vec![target])) && push.contains(&(false, vec![])), "{push:?}");
+}
+
+fn target(token: &str) -> PushTarget {
+    PushTarget::Fcm { token: token.to_owned() }
+}
+
+impl Stage {
+    /// The phone can be pushed to there from now on.
+    async fn register(&self, tokens: &[&str]) {
+        let push = tokens.iter().map(|token| target(token)).collect();
+        let said = Enrolment { push: Some(push), ..Enrolment::default() };
+        self.function.directory.enrol(&phone(), &said, self.clock.now()).await.expect("enrolled");
+    }
+
+    async fn tokens(&self) -> Vec<PushTarget> {
+        self.wakeable().await.push
+    }
+
+    /// A laptop is known from now on.
+    async fn laptop(&self) -> Address {
+        let laptop = Address { device: "laptop".parse().expect("a device"), ..phone() };
+        self.function.directory.enrol(&laptop, &Enrolment::default(), self.clock.now()).await.expect("enrolled");
+        self.clock.advance(Duration::from_millis(1));
+        laptop
+    }
+
+    /// Says that another device has acked something of the phone's.
+    fn hand_over_ack(&self, row: &Row) {
+        let hand_over = HandOver {
+            user: bob(),
+            device: row.holder.device().cloned(),
+            reference: row.reference(),
+            reason: Reason::Acked,
+            due: None,
+        };
+        self.function.queue.put_raw(&hand_over.encode());
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_asks_for_time_is_given_it() {
+    let stage = Stage::new().await;
+    stage.function.gateway.answer(PushOutcome::Later(Some(Duration::from_secs(100))).into());
+    stage.hand_over(1, own()).await;
+    stage.run_for(99).await;
+    assert_eq!((stage.wakes().len(), stage.function.gateway.ledger.calls("push")), (0, 1));
+    stage.run_for(12).await;
+    assert_eq!(stage.wakes().len(), 1);
+    stage.function.gateway.answer(PushOutcome::Later(None).into());
+    stage.clock.advance(Duration::from_secs(60));
+    stage.hand_over(2, own()).await;
+    stage.run_for(60).await;
+    assert_eq!(stage.wakes().len(), 1, "by a back-off of its own");
+    // What has expired meanwhile is not pushed any more.
+    stage.clock.advance(Duration::from_secs(60));
+    stage.function.gateway.answer(PushOutcome::Later(Some(Duration::from_secs(4_000))).into());
+    stage.hand_over(3, own()).await;
+    stage.run_for(5_000).await;
+    assert!(stage.wakes().is_empty() && stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn dead_targets_are_dropped_unless_one_was_renewed() {
+    let stage = Stage::new().await;
+    let dead = |tokens: &[&str]| Pushed {
+        outcome: PushOutcome::Taken,
+        dead: tokens.iter().map(|token| target(token)).collect(),
+    };
+    stage.register(&["one", "two"]).await;
+    stage.function.gateway.answer(dead(&["two"]));
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    assert_eq!(stage.tokens().await, [target("one")]);
+    let before = stage.tokens().await;
+    stage.register(&["three"]).await;
+    stage.function.directory.drop_push(&phone(), &before, &before).await.expect("done");
+    assert_eq!(stage.tokens().await, [target("three")]);
+    // Nobody is told any more; the message stays, and the record ends.
+    stage.clock.advance(Duration::from_secs(60));
+    stage.function.gateway.answer(Pushed { outcome: PushOutcome::Nowhere, ..dead(&["three"]) });
+    stage.hand_over(2, own()).await;
+    stage.settle().await;
+    assert!(stage.tokens().await.is_empty() && stage.function.queue.is_empty());
+    // Where it fails, the wake is done all the same.
+    stage.clock.advance(Duration::from_secs(60));
+    stage.register(&["four"]).await;
+    stage.function.gateway.answer(dead(&["four"]));
+    stage.function.directory.ledger.fail_next("drop_push", 1);
+    stage.wakes();
+    stage.hand_over(3, own()).await;
+    stage.settle().await;
+    assert_eq!((stage.wakes().len(), stage.tokens().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_burst_has_one_notice_and_one_summary_with_the_badge_of_all() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    stage.hand_over(0, own()).await;
+    stage.settle().await;
+    for n in 1..50 {
+        stage.hand_over(n, own()).await;
+    }
+    stage.run_for(60).await;
+    let notices: Vec<Notice> = stage.wakes().into_iter().map(|wake| wake.notice).collect();
+    assert_eq!(notices.iter().map(|notice| notice.badge).collect::<Vec<_>>(), [1, 50]);
+    assert_eq!(notices[0].collapse, notices[1].collapse);
+    assert!(notices.iter().all(|notice| notice.urgency == Urgency::Urgent && notice.preview.is_none()));
+}
+
+#[tokio::test]
+async fn what_another_device_acks_is_taken_back_in_silence() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    let laptop = stage.laptop().await;
+    stage.hand_over(1, own()).await;
+    let id = stage.hand_over(2, own()).await;
+    stage.settle().await;
+    assert_eq!(stage.wakes().len(), 1);
+    // The laptop has acked the first by now, and not the second.
+    let rows = stage.function.inbox.rows();
+    let second = rows.iter().find(|row| row.envelope.id == id).expect("a row").clone();
+    let of_laptop = Row { holder: Holder::Device(laptop.device), ..second };
+    assert!(stage.function.inbox.put(&[of_laptop]).await[0].is_ok());
+    stage.clock.advance(Duration::from_secs(60));
+    stage.hand_over_ack(&rows[0]);
+    stage.run_for(60).await;
+    let wakes = stage.wakes();
+    let told: Vec<(u32, Urgency, Reason)> =
+        wakes.iter().map(|wake| (wake.notice.badge, wake.notice.urgency, wake.reason)).collect();
+    // The summary for the second came first; then the silence.
+    assert_eq!(told.last(), Some(&(1, Urgency::Silent, Reason::Acked)), "{told:?}");
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn a_summary_of_what_others_have_acked_makes_no_sound() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    stage.laptop().await;
+    stage.hand_over(1, own()).await;
+    stage.hand_over(2, own()).await;
+    stage.run_for(60).await;
+    let told: Vec<(u32, Urgency)> = stage.wakes().iter().map(|wake| (wake.notice.badge, wake.notice.urgency)).collect();
+    assert_eq!(told, [(1, Urgency::Urgent), (0, Urgency::Silent)], "the laptop has neither any more");
+}
+
+#[tokio::test]
+async fn a_silent_wake_that_is_due_holds_up_nothing_new() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    stage.hand_over(1, own()).await;
+    stage.settle().await;
+    let row = stage.function.inbox.rows().remove(0);
+    stage.hand_over_ack(&row);
+    stage.settle().await;
+    stage.hand_over(2, own()).await;
+    stage.run_for(60).await;
+    let told: Vec<(u32, Urgency)> = stage.wakes().iter().map(|wake| (wake.notice.badge, wake.notice.urgency)).collect();
+    assert_eq!(told, [(1, Urgency::Urgent), (2, Urgency::Urgent)]);
+    assert!(stage.function.queue.is_empty());
+}
+
+#[tokio::test]
+async fn who_was_never_told_is_not_told_that_it_is_acked() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    let row = stage.put(1, own(), Kind::Message).await;
+    stage.hand_over_ack(&row);
+    stage.run_for(60).await;
+    assert!(stage.wakes().is_empty() && stage.function.queue.is_empty());
 }
