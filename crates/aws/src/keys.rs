@@ -20,6 +20,7 @@
 //! as DynamoDB wants it; every other time is in milliseconds.
 
 mod attachment;
+mod push;
 
 use std::collections::HashMap;
 
@@ -29,11 +30,13 @@ use delivery::{
     WakeState,
 };
 use protocol::{
-    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, Notices, PushTarget, ReceiptEvent, Recipient,
-    Ref, Shelf, Timestamp, UserId,
+    Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, Notices, ReceiptEvent, Recipient, Ref, Shelf,
+    Timestamp, UserId,
 };
 
 pub use attachment::*;
+use push::push_json;
+pub use push::{drop_push_update, notices, push_targets};
 
 /// A value of an item, for those who hold items and may not name the SDK.
 pub use aws_sdk_dynamodb::types::AttributeValue;
@@ -230,46 +233,6 @@ pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
         push: push_targets(item),
         known_since: number_of(item, KNOWN_SINCE).ok().map(Timestamp::from_millis),
         last_wake: number_of(item, LAST_WAKE).ok().map(Timestamp::from_millis),
-    })
-}
-
-/// Reads how a device wants to be notified. What cannot be read is as if it had never been said.
-pub fn notices(item: &Item) -> Notices {
-    let Some(stored) = item.get(NOTICES) else { return Notices::default() };
-    let read = stored.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
-    read.unwrap_or_else(|| {
-        tracing::error!(
-            metric = "directory.unreadable",
-            "how a device wants to be notified is unreadable and is skipped"
-        );
-        Notices::default()
-    })
-}
-
-/// The push targets as they are stored.
-fn push_json(targets: &[PushTarget]) -> AttributeValue {
-    text(serde_json::to_string(targets).expect("push targets are always JSON"))
-}
-
-/// Keeps only the push targets `left` of a device, if it still has exactly those of `before`.
-pub fn drop_push_update(before: &[PushTarget], left: &[PushTarget]) -> Update {
-    let mut values = Item::from([(":before".to_owned(), push_json(before))]);
-    let update = if left.is_empty() {
-        format!("REMOVE {PUSH}")
-    } else {
-        values.insert(":left".to_owned(), push_json(left));
-        format!("SET {PUSH} = :left")
-    };
-    Update { update, condition: format!("{PUSH} = :before"), values }
-}
-
-/// Reads the push targets of a device. Those that cannot be read wake nobody. A device is not passed over for it, or it would get no messages either.
-pub fn push_targets(item: &Item) -> Vec<PushTarget> {
-    let Some(stored) = item.get(PUSH) else { return Vec::new() };
-    let read = stored.as_s().ok().and_then(|json| serde_json::from_str(json).ok());
-    read.unwrap_or_else(|| {
-        tracing::error!(metric = "directory.unreadable", "push targets are unreadable and are skipped");
-        Vec::new()
     })
 }
 

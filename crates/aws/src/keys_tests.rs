@@ -2,6 +2,7 @@
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use protocol::PushTarget;
 
 use super::*;
 
@@ -152,7 +153,7 @@ fn a_device_is_registered_and_unregistered_conditionally() {
     };
     let now = Timestamp::from_millis(1_755_500_000_456);
     expect![[r#"
-        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl REMOVE cd
+        SET c = :c, ca = :ca, cx = :cx, ls = :now, ks = if_not_exists(ks, :now), #ttl = :ttl REMOVE cd
         attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c
         :c = S("c1")
         :ca = N("1755500000123")
@@ -163,7 +164,7 @@ fn a_device_is_registered_and_unregistered_conditionally() {
     .assert_eq(&update_shown(&register_update(&connection, now, Timestamp::from_secs(1_760_684_000))));
     let old = Connection { dialect: Dialect::OldJson, ..connection.clone() };
     expect![[r#"
-        SET c = :c, ca = :ca, cx = :cx, ls = :now, #ttl = :ttl, cd = :cd
+        SET c = :c, ca = :ca, cx = :cx, ls = :now, ks = if_not_exists(ks, :now), #ttl = :ttl, cd = :cd
         attribute_not_exists(c) OR ca < :ca OR cx <= :now OR c = :c
         :c = S("c1")
         :ca = N("1755500000123")
@@ -218,7 +219,7 @@ fn a_device_opts_in_and_out_of_presence() {
         )
     };
     expect![[r#"
-        SET ls = :now, #ttl = :ttl, p = :p
+        SET ls = :now, #ttl = :ttl, ks = if_not_exists(ks, :now), p = :p
 
         :now = N("5")
         :p = Bool(true)
@@ -226,14 +227,14 @@ fn a_device_opts_in_and_out_of_presence() {
     "#]]
     .assert_eq(&update_shown(&update(Some(true))));
     expect![[r#"
-        SET ls = :now, #ttl = :ttl REMOVE p
+        SET ls = :now, #ttl = :ttl, ks = if_not_exists(ks, :now) REMOVE p
 
         :now = N("5")
         :ttl = N("77")
     "#]]
     .assert_eq(&update_shown(&update(Some(false))));
     expect![[r#"
-        SET ls = :now, #ttl = :ttl
+        SET ls = :now, #ttl = :ttl, ks = if_not_exists(ks, :now)
 
         :now = N("5")
         :ttl = N("77")
@@ -242,7 +243,7 @@ fn a_device_opts_in_and_out_of_presence() {
     let said = |push| Enrolment { presence: Some(false), push: Some(push), ..Enrolment::default() };
     let update = |push| enrol_update(&said(push), Timestamp::from_millis(5), Timestamp::from_secs(77));
     expect![[r#"
-        SET ls = :now, #ttl = :ttl, pt = :pt REMOVE p
+        SET ls = :now, #ttl = :ttl, ks = if_not_exists(ks, :now), pt = :pt REMOVE p
 
         :now = N("5")
         :pt = S("[{\"service\":\"fcm\",\"token\":\"t\"}]")
@@ -250,7 +251,7 @@ fn a_device_opts_in_and_out_of_presence() {
     "#]]
     .assert_eq(&update_shown(&update(vec![PushTarget::Fcm { token: "t".to_owned() }])));
     expect![[r#"
-        SET ls = :now, #ttl = :ttl REMOVE p, pt
+        SET ls = :now, #ttl = :ttl, ks = if_not_exists(ks, :now) REMOVE p, pt
 
         :now = N("5")
         :ttl = N("77")

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("vartalap-legacy", &["vartalap-protocol"]),
-    (PUSH, &["vartalap-protocol"]),
+    (PUSH, &["vartalap-delivery", "vartalap-protocol"]),
     ("vartalap-client", &["vartalap-protocol"]),
     ("vartalap-providers", &["vartalap-protocol"]),
     ("vartalap-cli", &["vartalap-aws", "vartalap-client", "vartalap-delivery", "vartalap-local", "vartalap-protocol"]),
@@ -44,6 +44,9 @@ const FUNCTION: &[&str] = &["vartalap-aws", "vartalap-delivery", "vartalap-lambd
 
 /// The function of the HTTP API has the library of the one of the socket: what both are asked, both answer alike.
 const ANSWERS_ALIKE: (&str, &str) = ("vartalap-http", "vartalap-route");
+
+/// Which function speaks to push services.
+const PUSHES: (&str, &str) = ("vartalap-notify", PUSH);
 
 /// What is said to old clients is translated where it is said, and nowhere else.
 const TRANSLATORS: (&[&str], &str) = (&["vartalap-deliver", "vartalap-route"], "vartalap-legacy");
@@ -107,7 +110,7 @@ fn the_domain_has_no_runtime() {
 fn may(package: &Package, dependency: &Dependency) -> bool {
     let allowed = allowed(package).unwrap_or_default();
     allowed.contains(&dependency.name.as_str())
-        || (package.name.as_str(), dependency.name.as_str()) == ANSWERS_ALIKE
+        || [ANSWERS_ALIKE, PUSHES].contains(&(package.name.as_str(), dependency.name.as_str()))
         || (TRANSLATORS.0.contains(&package.name.as_str()) && dependency.name == TRANSLATORS.1)
         || (dependency.is_dev() && dependency.name == TESTKIT)
 }

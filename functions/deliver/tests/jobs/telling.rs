@@ -1,7 +1,7 @@
 //! Acked: who is told what, once, and what it costs.
 
-use delivery::{Acked, AckedMessage, AckedRow, Deliver, Job};
-use protocol::{Delivery, Kind, MessageName, Receipt, ReceiptEvent, Sender};
+use delivery::{Acked, AckedMessage, AckedRow, Deliver, Directory, Enrolment, Holder, Job, Reason, WakeState};
+use protocol::{Delivery, Kind, MessageName, PushTarget, Receipt, ReceiptEvent, Sender};
 
 use crate::stage::{Stage, address, secs, user};
 
@@ -120,6 +120,31 @@ async fn other_devices_are_told_of_an_ack_when_they_are_there_and_of_a_read_when
         assert_eq!(stage.rows().len(), rows, "{event:?}");
         assert!(stage.function.offline.take().is_empty());
     }
+}
+
+#[tokio::test]
+async fn what_was_pushed_to_a_device_that_is_away_is_handed_over_as_acked() {
+    let stage = Stage::new();
+    stage.connect("bob", "phone", "b1").await;
+    stage.absent("bob", "tablet").await;
+    let target = PushTarget::Fcm { token: "t".to_owned() };
+    let said = Enrolment { push: Some(vec![target]), ..Enrolment::default() };
+    let (tablet, now) = (address("bob", "tablet"), stage.clock.now());
+    stage.function.directory.enrol(&tablet, &said, now).await.expect("enrolled");
+    let shared = (false, true);
+    stage.enqueue(acked(&stage, "phone", Delivered, shared)).await;
+    stage.settle().await;
+    assert!(stage.function.offline.take().is_empty(), "it was never woken");
+    let woken = WakeState { last: Some(now.plus(secs(1))), due: None };
+    let (user, holder) = (user("bob"), Holder::Device(tablet.device.clone()));
+    let replaced =
+        stage.function.directory.replace_wake_state(&user, &holder, &WakeState::default(), &woken, now).await;
+    assert_eq!(replaced, Ok(true));
+    stage.function.offline.ledger.fail_next("publish", 1);
+    stage.enqueue(acked(&stage, "phone", Delivered, shared)).await;
+    stage.run_for(secs(30)).await;
+    let handed_over: Vec<_> = stage.function.offline.take().into_iter().map(|one| (one.device, one.reason)).collect();
+    assert_eq!(handed_over, [(Some(tablet.device), Reason::Acked)], "once it could be");
 }
 
 #[tokio::test]

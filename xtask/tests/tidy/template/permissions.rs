@@ -77,7 +77,8 @@ fn allowed(template: &Template, role: Resource<'_>) -> BTreeSet<(String, String)
 
 /// A resource as the READMEs name it; anything that they have no name for, as it stands.
 fn named(template: &Template, resource: &Value) -> String {
-    let by_ref = referred(resource).filter(|id| template.resource(id).is_some_and(|topic| topic.is("AWS::SNS::Topic")));
+    // A topic, or a parameter that is an ARN.
+    let by_ref = referred(resource).filter(|id| template.resource(id).is_none_or(|topic| topic.is("AWS::SNS::Topic")));
     if let Some(id) = attribute_of(resource, "Arn").or(by_ref) {
         return id.to_owned();
     }
