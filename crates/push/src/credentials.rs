@@ -15,8 +15,8 @@ use crate::secret::Secret;
 /// written.
 const KEPT: Duration = Duration::from_secs(300);
 
-/// How soon the secret is read again, at the earliest, whatever a service says of it.
-const PAUSE: Duration = Duration::from_secs(60);
+/// How long what cannot be read, or not used, is taken for so. Somebody may be mending it.
+const UNUSABLE: Duration = Duration::from_secs(60);
 
 /// A secret whose text cannot be what the service needs. It says what the text should be and quotes none of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +58,7 @@ impl<T> Credentials<T> {
         let is_other = |value: &Arc<T>| !Arc::ptr_eq(value, rejected);
         let mut known = self.known.lock().await;
         let current = known.as_ref().and_then(|known| known.value.clone().ok()).filter(is_other);
-        let paused = known.as_ref().is_some_and(|known| now.since(known.read_at) < PAUSE);
+        let paused = known.as_ref().is_some_and(|known| now.since(known.read_at) < self.secret.pause());
         if current.is_some() || paused {
             return current;
         }
@@ -79,13 +79,13 @@ impl<T> Credentials<T> {
             // Better credentials that may be old than none.
             (Err(_), Some(before)) if before.value.is_ok() => {
                 tracing::warn!(secret = ?self.secret, "credentials of a push service could not be read again");
-                (before.text, before.value, PAUSE)
+                (before.text, before.value, UNUSABLE)
             }
             (Err(later @ Answer::Later(_)), _) => return Err(later),
-            (Err(answer), _) => (None, Err(answer), PAUSE),
+            (Err(answer), _) => (None, Err(answer), UNUSABLE),
         };
-        // What cannot be used is not asked for with every push, and not for long either: somebody may be mending it.
-        let until = now.plus(if value.is_ok() { kept } else { PAUSE });
+        // What cannot be used is not asked for with every push.
+        let until = now.plus(if value.is_ok() { kept } else { UNUSABLE });
         *known = Some(Known { text, value: value.clone(), read_at: now, until });
         value
     }

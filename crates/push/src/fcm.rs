@@ -169,7 +169,8 @@ impl ServiceAccount {
             if now_secs < access.granted_at + GRANT_PAUSE_SECS {
                 let advice = "FCM (401) rejects an access token that it was given just now: see that the clocks agree and \
                               that the service account is of the project";
-                return Err(Failed::Answer(Answer::Refused(advice.to_owned())));
+                // Or the account is another by now, which the secret tells.
+                return Err(Failed::Credentials(advice.to_owned()));
             }
         }
         let granted = self.grant(http, now).await?;

@@ -2,6 +2,8 @@
 //! text means, and how long it is kept, is in `credentials`.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_sns::config::Region;
 use aws_sdk_sns::config::http::HttpResponse;
@@ -15,9 +17,13 @@ use crate::sdk::is_passing;
 #[derive(Clone)]
 pub struct Secret(Source);
 
+/// How soon a secret is read again, at the earliest, whatever a service says of it.
+const PAUSE: Duration = Duration::from_secs(60);
+
 #[derive(Clone)]
 enum Source {
     Fixed(String),
+    Asked(Arc<dyn Fn() -> String + Send + Sync>),
     SecretsManager { client: aws_sdk_secretsmanager::Client, arn: String },
     Ssm { client: aws_sdk_ssm::Client, arn: String },
 }
@@ -33,6 +39,12 @@ impl Secret {
     /// A text that does not change, for the local cloud and tests.
     pub fn fixed(text: impl Into<String>) -> Self {
         Self(Source::Fixed(text.into()))
+    }
+
+    /// A text that this process knows and may change, for the local cloud. `ask` may take its time; it is asked again as soon as a service
+    /// rejects what it said.
+    pub fn asked(ask: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Source::Asked(Arc::new(ask)))
     }
 
     /// A secret in Secrets Manager or a parameter in SSM, read in the region that the ARN names.
@@ -62,10 +74,23 @@ impl Secret {
         Self(Source::Ssm { client, arn: arn.to_owned() })
     }
 
+    /// How soon it may be read again. What costs nobody anything may be at once.
+    pub(crate) fn pause(&self) -> Duration {
+        match &self.0 {
+            Source::Asked(_) => Duration::ZERO,
+            Source::Fixed(_) | Source::SecretsManager { .. } | Source::Ssm { .. } => PAUSE,
+        }
+    }
+
     /// The text as it is now, or the answer to a push that needs it.
     pub(crate) async fn read(&self) -> Result<String, Answer> {
         match &self.0 {
             Source::Fixed(text) => Ok(text.clone()),
+            Source::Asked(ask) => {
+                let ask = Arc::clone(ask);
+                let asked = tokio::task::spawn_blocking(move || ask()).await;
+                asked.map_err(|_| Answer::Refused("whoever was asked for a secret panicked".to_owned()))
+            }
             Source::SecretsManager { client, arn } => {
                 let output = client.get_secret_value().secret_id(arn).send().await;
                 let output = output.map_err(|error| unreadable(arn, "secretsmanager:GetSecretValue", &error))?;
@@ -95,6 +120,7 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Source::Fixed(_) => f.write_str("Secret(fixed)"),
+            Source::Asked(_) => f.write_str("Secret(asked)"),
             Source::SecretsManager { arn, .. } | Source::Ssm { arn, .. } => write!(f, "Secret({arn})"),
         }
     }

@@ -196,3 +196,20 @@ fn debug_shows_no_secret() {
     let shown = format!("{:?}", Services::new(setup()).expect("services"));
     assert_eq!(shown, "Services { fcm: true, apns: false, web_push: true, sns: false }");
 }
+
+/// An account that is another by now may have been so since before the token was granted.
+#[tokio::test]
+async fn what_this_process_is_asked_for_is_asked_for_again_at_once() {
+    let server = StandIn::answering([GRANTED, TAKEN, (401, "{}"), GRANTED, TAKEN]).await;
+    let accounts = ["old@example.com", "new@example.com"].map(|email| service_account(&server, email));
+    let asked = AtomicUsize::default();
+    let secret = Secret::asked(move || accounts[asked.fetch_add(1, Ordering::SeqCst).min(1)].clone());
+    let services = services(&server, secret);
+    assert_eq!(push(&services, NOW).await, Answer::Taken);
+    assert_eq!(push(&services, NOW).await, Answer::Taken);
+    assert_eq!(
+        server.asked().len(),
+        5,
+        "a grant and a message, a message that is rejected, another grant and the message"
+    );
+}
