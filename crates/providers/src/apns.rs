@@ -20,6 +20,7 @@ use uuid::Uuid;
 use self::notification::Notification;
 use self::provider_token::Key;
 use crate::faults::{Fault, with_retry_after};
+use crate::journal::{Entry, Journal};
 use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
@@ -32,6 +33,7 @@ const ID_HEADER: &str = "apns-id";
 pub(crate) struct Apns {
     key: Mutex<Key>,
     devices: Mutex<HashMap<String, Device>>,
+    journal: Arc<Journal>,
 }
 
 /// An app on a device.
@@ -51,8 +53,15 @@ struct Refusal {
 }
 
 impl Apns {
-    pub(crate) fn new() -> Self {
-        Self { key: Mutex::new(Key::new()), devices: Mutex::default() }
+    /// The service as it was left, but for its key.
+    pub(crate) fn new(journal: &Arc<Journal>, kept: &[Entry]) -> Self {
+        let devices = kept.iter().filter_map(|entry| match entry {
+            Entry::Apns { token, topic, gone_since } => {
+                Some((token.clone(), Device { topic: topic.clone(), gone_since: *gone_since }))
+            }
+            _ => None,
+        });
+        Self { key: Mutex::new(Key::new()), devices: Mutex::new(devices.collect()), journal: Arc::clone(journal) }
     }
 
     /// The secret of the team.
@@ -69,14 +78,19 @@ impl Apns {
     /// An app that registers.
     pub(crate) fn register(&self, topic: &str) -> String {
         let token = tokens::hex::<32>();
-        lock(&self.devices).insert(token.clone(), Device { topic: topic.to_owned(), gone_since: None });
+        let device = Device { topic: topic.to_owned(), gone_since: None };
+        self.journal.keep(&device.entry(&token));
+        lock(&self.devices).insert(token.clone(), device);
         token
     }
 
     /// The app of `token` is removed, if there is one and it was not before.
     pub(crate) fn unregister(&self, token: &str, now: Timestamp) {
-        if let Some(device) = lock(&self.devices).get_mut(token) {
-            device.gone_since.get_or_insert(now);
+        if let Some(device) = lock(&self.devices).get_mut(token)
+            && device.gone_since.is_none()
+        {
+            device.gone_since = Some(now);
+            self.journal.keep(&device.entry(token));
         }
     }
 
@@ -88,6 +102,12 @@ impl Apns {
         }
         let gone = |since| Refusal { status: StatusCode::GONE, reason: "Unregistered", timestamp: Some(since) };
         device.gone_since.map_or(Ok(()), |since| Err(gone(since)))
+    }
+}
+
+impl Device {
+    fn entry(&self, token: &str) -> Entry {
+        Entry::Apns { token: token.to_owned(), topic: self.topic.clone(), gone_since: self.gone_since }
     }
 }
 

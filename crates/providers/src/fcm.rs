@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use self::message::Message;
 use crate::faults::{Fault, with_retry_after};
+use crate::journal::{Entry, Journal};
 use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
@@ -37,13 +38,13 @@ const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 
 /// The service, and the one project that it knows.
-#[derive(Default)]
 pub(crate) struct Fcm {
     /// Made when it is first asked for: an RSA key takes its time.
     account: Mutex<Option<Account>>,
     access: Mutex<HashMap<String, Access>>,
     /// Every registration token, and whether the app is still there.
     registrations: Mutex<HashMap<String, bool>>,
+    journal: Arc<Journal>,
 }
 
 /// The service account that may send.
@@ -70,6 +71,20 @@ struct Refusal {
 }
 
 impl Fcm {
+    /// The service as it was left.
+    pub(crate) fn new(journal: &Arc<Journal>, kept: &[Entry]) -> Self {
+        let registrations = kept.iter().filter_map(|entry| match entry {
+            Entry::Fcm { token, is_there } => Some((token.clone(), *is_there)),
+            _ => None,
+        });
+        Self {
+            account: Mutex::default(),
+            access: Mutex::default(),
+            registrations: Mutex::new(registrations.collect()),
+            journal: Arc::clone(journal),
+        }
+    }
+
     /// The service account as Google gives it to download.
     pub(crate) fn credentials(&self, origin: &str) -> String {
         let mut account = lock(&self.account);
@@ -88,9 +103,9 @@ impl Fcm {
         .to_string()
     }
 
-    /// A key is deleted, and with it what it had access to.
+    /// A key is deleted, and with it what it had access to. The next is made when it is asked for.
     pub(crate) fn rotate(&self) {
-        *lock(&self.account) = Some(Account::new());
+        *lock(&self.account) = None;
         lock(&self.access).clear();
     }
 
@@ -98,13 +113,16 @@ impl Fcm {
     pub(crate) fn register(&self) -> String {
         let token = format!("{}:APA91b{}", tokens::base64url::<16>(), tokens::base64url::<102>());
         lock(&self.registrations).insert(token.clone(), true);
+        self.journal.keep(&Entry::Fcm { token: token.clone(), is_there: true });
         token
     }
 
     /// The app of `token` is removed, if there is one.
     pub(crate) fn unregister(&self, token: &str) {
-        if let Some(is_there) = lock(&self.registrations).get_mut(token) {
-            *is_there = false;
+        if let Some(is_there) = lock(&self.registrations).get_mut(token)
+            && std::mem::take(is_there)
+        {
+            self.journal.keep(&Entry::Fcm { token: token.to_owned(), is_there: false });
         }
     }
 

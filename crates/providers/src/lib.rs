@@ -1,5 +1,6 @@
 //! Stand-ins of the push services, for the local cloud and for tests: Firebase Cloud Messaging, Apple's push service and Web Push, as servers
-//! on loopback that judge a request as the real ones do. Nobody's device is reached, and nothing is kept over a restart.
+//! on loopback that judge a request as the real ones do. Nobody's device is reached. Who is registered is kept over a
+//! restart if there is a file for it; what was received never is.
 //!
 //! One listener serves all of them over TLS. Its certificate is made at the start, so a client has to trust [`Providers::root_certificate`]; its
 //! names are `localhost` and `127.0.0.1`. A target that is registered here is known to the stand-in alone, with credentials of its own.
@@ -65,6 +66,7 @@
 mod apns;
 mod faults;
 mod fcm;
+mod journal;
 mod jwt;
 mod providers;
 mod received;

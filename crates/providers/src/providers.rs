@@ -2,17 +2,22 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use protocol::Timestamp;
+use tokio::task::JoinHandle;
 
 use crate::apns::{self, Apns};
 use crate::faults::{Fault, Faults, Times, Whom};
 use crate::fcm::{self, Fcm};
+use crate::journal::{Entry, Journal};
 use crate::received::{Log, Received, Service};
 use crate::tls::{self, TlsError};
 use crate::web_push::{self, Subscription, WebPush};
@@ -23,6 +28,7 @@ pub struct Providers {
     shared: Arc<Shared>,
     root_certificate: String,
     server: Handle<SocketAddr>,
+    serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// The stand-ins could not start.
@@ -35,6 +41,17 @@ pub enum StartError {
     Listen {
         /// The port that was asked for.
         port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is kept over a restart cannot be read or written.
+    #[error(
+        "{path} cannot be used: delete it, and the stand-ins of the push services know nobody who was registered before",
+        path = .path.display()
+    )]
+    Kept {
+        /// The file.
+        path: PathBuf,
         /// Why.
         source: io::Error,
     },
@@ -59,7 +76,7 @@ pub(crate) struct Shared {
 }
 
 impl Providers {
-    /// Serves on 127.0.0.1 at `port`, or at any free one if it is 0. It needs a Tokio runtime.
+    /// Serves on 127.0.0.1 at `port`, or at any free one if it is 0. Nothing is kept. It needs a Tokio runtime.
     ///
     /// # Errors
     /// [`StartError::Listen`] when the port is taken, [`StartError::Certificate`] when no key can be made.
@@ -75,19 +92,62 @@ impl Providers {
         port: u16,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let listen = |source| StartError::Listen { port, source };
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(listen)?;
-        listener.set_nonblocking(true).map_err(listen)?;
-        let origin = format!("https://localhost:{}", listener.local_addr().map_err(listen)?.port());
+        let listener = listen(port).map_err(|source| StartError::Listen { port, source })?;
+        let journal = Arc::new(Journal::of_memory());
+        let web_push = WebPush::new(&journal, &[]).expect("what was not kept are no bad keys");
+        Self::serve(listener, clock, Apns::new(&journal, &[]), Fcm::new(&journal, &[]), web_push)
+    }
+
+    /// The same at the port where it was last, if that is free, and otherwise at any free one. Who is registered stays so over restarts, and
+    /// the key of Web Push is the same; the file at `path`, which is made if need be, holds both. Endpoints of Web Push name the port, so
+    /// where it is another one they lead nowhere.
+    ///
+    /// # Errors
+    /// As [`Self::start`], and [`StartError::Kept`] when the file cannot be used.
+    pub async fn start_kept(
+        path: &Path,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let unusable = |source| StartError::Kept { path: path.to_owned(), source };
+        let (journal, kept) = Journal::open(path).map_err(unusable)?;
+        let before =
+            kept.iter().rev().find_map(|entry| if let Entry::Port { port } = entry { Some(*port) } else { None });
+        let listener = match before.map(|port| (port, listen(port))) {
+            Some((_, Ok(listener))) => listener,
+            Some((port, Err(error))) => {
+                tracing::warn!(port, %error, "the stand-ins of the push services need another port: endpoints of Web Push lead nowhere");
+                listen(0).map_err(|source| StartError::Listen { port: 0, source })?
+            }
+            None => listen(0).map_err(|source| StartError::Listen { port: 0, source })?,
+        };
+        let port = listener.local_addr().map_err(|source| StartError::Listen { port: 0, source })?.port();
+        if before != Some(port) {
+            journal.keep(&Entry::Port { port });
+        }
+        let journal = Arc::new(journal);
+        let no_keys = || unusable(io::Error::new(io::ErrorKind::InvalidData, "a key in it is none"));
+        let web_push = WebPush::new(&journal, &kept).ok_or_else(no_keys)?;
+        Self::serve(listener, clock, Apns::new(&journal, &kept), Fcm::new(&journal, &kept), web_push)
+    }
+
+    fn serve(
+        listener: TcpListener,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        apns: Apns,
+        fcm: Fcm,
+        web_push: WebPush,
+    ) -> Result<Self, StartError> {
+        let unusable = |source| StartError::Listen { port: 0, source };
+        let origin = format!("https://localhost:{}", listener.local_addr().map_err(unusable)?.port());
         let (tls, root_certificate) = tls::make(system_time())?;
         let shared = Arc::new(Shared {
             origin,
             clock: Box::new(clock),
             faults: Faults::default(),
             received: Log::new(),
-            apns: Apns::new(),
-            fcm: Fcm::default(),
-            web_push: WebPush::new(),
+            apns,
+            fcm,
+            web_push,
         });
         let routes = Router::new()
             .merge(apns::routes())
@@ -96,15 +156,25 @@ impl Providers {
             .with_state(Arc::clone(&shared));
         let server = Handle::new();
         let serving = axum_server::from_tcp_rustls(listener, RustlsConfig::from_config(Arc::new(tls)))
-            .map_err(listen)?
+            .map_err(unusable)?
             .handle(server.clone())
             .serve(routes.into_make_service());
-        tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(error = &error as &dyn std::error::Error, "the stand-ins of the push services ended");
             }
         });
-        Ok(Self { shared, root_certificate, server })
+        Ok(Self { shared, root_certificate, server, serving: Mutex::new(Some(serving)) })
+    }
+
+    /// Stops serving. The port is free when this returns.
+    pub async fn stop(&self) {
+        self.server.shutdown();
+        let serving = lock(&self.serving).take();
+        if let Some(serving) = serving {
+            // It only ends.
+            let _ = serving.await;
+        }
     }
 
     /// Where they are: `https://localhost:PORT`, the base of FCM's and APNs' paths.
@@ -130,6 +200,12 @@ impl Providers {
     /// The secret of an application server for Web Push: `{"private_key","subject"}`.
     pub fn vapid_credentials(&self) -> String {
         self.shared.web_push.credentials()
+    }
+
+    /// The public key of the application server, an uncompressed point in base64url: what a page gives to the browser as
+    /// `applicationServerKey`.
+    pub fn vapid_public_key(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.shared.web_push.public_key())
     }
 
     /// Makes new credentials for a service. Of FCM and APNs the old ones, and what was had by them, are good for nothing from now on. A
@@ -213,6 +289,12 @@ impl std::fmt::Debug for Shared {
 /// What `mutex` guards. It is good even after a panic: each change is one statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the edge: whoever starts the stand-ins may give another clock")]

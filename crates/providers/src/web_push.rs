@@ -23,6 +23,7 @@ use web_push_native::p256::elliptic_curve::rand_core::OsRng;
 use web_push_native::p256::elliptic_curve::sec1::ToEncodedPoint;
 
 use crate::faults::{Fault, with_retry_after};
+use crate::journal::{Entry, Journal};
 use crate::providers::{Shared, lock};
 use crate::received::{Received, Service};
 use crate::tokens;
@@ -52,6 +53,7 @@ pub(crate) struct WebPush {
     /// The key that is in use by the application server.
     vapid: Mutex<SecretKey>,
     subscriptions: Mutex<HashMap<String, Held>>,
+    journal: Arc<Journal>,
 }
 
 /// A subscription as the browser has it.
@@ -80,14 +82,33 @@ struct Wishes {
 }
 
 impl WebPush {
-    pub(crate) fn new() -> Self {
-        Self { vapid: Mutex::new(SecretKey::random(&mut OsRng)), subscriptions: Mutex::default() }
+    /// The service as it was left. `None` if what was kept are no keys.
+    pub(crate) fn new(journal: &Arc<Journal>, kept: &[Entry]) -> Option<Self> {
+        let (mut vapid, mut subscriptions) = (None, HashMap::new());
+        for entry in kept {
+            match entry {
+                Entry::Vapid { key } => vapid = Some(read_secret(key)?),
+                Entry::WebPush { id, secret, auth, application, gone } => {
+                    let application = match application {
+                        Some(application) => Some(URL_SAFE_NO_PAD.decode(application).ok()?),
+                        None => None,
+                    };
+                    let auth = URL_SAFE_NO_PAD.decode(auth).ok()?.try_into().ok()?;
+                    let held = Held { secret: read_secret(secret)?, auth, application, gone: *gone };
+                    subscriptions.insert(id.clone(), held);
+                }
+                Entry::Port { .. } | Entry::Fcm { .. } | Entry::Apns { .. } => {}
+            }
+        }
+        let vapid = vapid.unwrap_or_else(|| new_vapid(journal));
+        let journal = Arc::clone(journal);
+        Some(Self { vapid: Mutex::new(vapid), subscriptions: Mutex::new(subscriptions), journal })
     }
 
     /// The secret of the application server.
     pub(crate) fn credentials(&self) -> String {
-        let key = lock(&self.vapid).to_bytes();
-        json!({"private_key": URL_SAFE_NO_PAD.encode(key), "subject": "mailto:ops@vartalap.example"}).to_string()
+        let key = write_secret(&lock(&self.vapid));
+        json!({"private_key": key, "subject": "mailto:ops@vartalap.example"}).to_string()
     }
 
     /// Its public key: what a page gives to the browser as `applicationServerKey`.
@@ -97,7 +118,7 @@ impl WebPush {
 
     /// Subscriptions that were made for the old key go on to take that one alone.
     pub(crate) fn rotate(&self) {
-        *lock(&self.vapid) = SecretKey::random(&mut OsRng);
+        *lock(&self.vapid) = new_vapid(&self.journal);
     }
 
     /// Subscribes a browser at `origin`, for the application server alone or for anybody.
@@ -108,15 +129,20 @@ impl WebPush {
             p256dh: URL_SAFE_NO_PAD.encode(point(&secret)),
             auth: URL_SAFE_NO_PAD.encode(auth),
         };
-        lock(&self.subscriptions).insert(id, Held { secret, auth, application, gone: false });
+        let held = Held { secret, auth, application, gone: false };
+        self.journal.keep(&held.entry(&id));
+        lock(&self.subscriptions).insert(id, held);
         subscription
     }
 
     /// Ends the subscription of `endpoint`, if there is one.
     pub(crate) fn unsubscribe(&self, origin: &str, endpoint: &str) {
         let id = endpoint.strip_prefix(&self::endpoint(origin, "")).unwrap_or_default();
-        if let Some(held) = lock(&self.subscriptions).get_mut(id) {
+        if let Some(held) = lock(&self.subscriptions).get_mut(id)
+            && !held.gone
+        {
             held.gone = true;
+            self.journal.keep(&held.entry(id));
         }
     }
 }
@@ -192,6 +218,16 @@ fn take(shared: &Shared, id: &str, headers: &HeaderMap, body: &[u8]) -> Result<u
 }
 
 impl Held {
+    fn entry(&self, id: &str) -> Entry {
+        Entry::WebPush {
+            id: id.to_owned(),
+            secret: write_secret(&self.secret),
+            auth: URL_SAFE_NO_PAD.encode(self.auth),
+            application: self.application.as_ref().map(|application| URL_SAFE_NO_PAD.encode(application)),
+            gone: self.gone,
+        }
+    }
+
     /// What the service worker is told. A push without a body has no data.
     fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
         if body.is_empty() {
@@ -270,4 +306,18 @@ impl IntoResponse for Refusal {
 
 fn point(secret: &SecretKey) -> Vec<u8> {
     secret.public_key().to_encoded_point(false).as_bytes().to_vec()
+}
+
+fn new_vapid(journal: &Journal) -> SecretKey {
+    let secret = SecretKey::random(&mut OsRng);
+    journal.keep(&Entry::Vapid { key: write_secret(&secret) });
+    secret
+}
+
+fn write_secret(secret: &SecretKey) -> String {
+    URL_SAFE_NO_PAD.encode(secret.to_bytes())
+}
+
+fn read_secret(text: &str) -> Option<SecretKey> {
+    SecretKey::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }

@@ -4,6 +4,7 @@
 mod apns;
 mod faults;
 mod fcm;
+mod restart;
 mod rotation;
 mod web_push;
 mod world;

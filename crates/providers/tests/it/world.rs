@@ -1,5 +1,6 @@
 //! The stand-ins on a free port, a clock that a test moves, and a client that trusts them.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,10 +20,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
-        let millis = Arc::new(AtomicU64::new(1_800_000_000_000));
-        let clock = Arc::clone(&millis);
-        let now = move || Timestamp::from_millis(clock.load(Ordering::SeqCst));
-        let providers = Providers::start_at(0, now).await.expect("it starts");
+        let (millis, now) = clock();
+        Self::of(Providers::start_at(0, now).await.expect("it starts"), millis)
+    }
+
+    /// The same with a file of what is kept.
+    pub(crate) async fn start_kept(path: &Path) -> Self {
+        let (millis, now) = clock();
+        Self::of(Providers::start_kept(path, now).await.expect("it starts"), millis)
+    }
+
+    fn of(providers: Providers, millis: Arc<AtomicU64>) -> Self {
         let client = trusting(&providers).build().expect("a client");
         Self { providers, client, millis }
     }
@@ -35,6 +43,12 @@ impl World {
     pub(crate) fn advance(&self, by: Duration) {
         self.millis.fetch_add(u64::try_from(by.as_millis()).expect("less than ages"), Ordering::SeqCst);
     }
+}
+
+fn clock() -> (Arc<AtomicU64>, impl Fn() -> Timestamp + Send + Sync) {
+    let millis = Arc::new(AtomicU64::new(1_800_000_000_000));
+    let clock = Arc::clone(&millis);
+    (millis, move || Timestamp::from_millis(clock.load(Ordering::SeqCst)))
 }
 
 /// A client that trusts the stand-ins and nobody else.
