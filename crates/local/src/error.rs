@@ -59,6 +59,9 @@ pub enum LocalError {
         /// Why not.
         cause: String,
     },
+    /// The stand-ins of the push services cannot start.
+    #[error(transparent)]
+    PushServices(#[from] providers::StartError),
     /// The queues or the database cannot be opened.
     #[error("the {what} in {folder} cannot be opened: {cause}", folder = .folder.display())]
     Storage {

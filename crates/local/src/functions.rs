@@ -19,7 +19,7 @@ use crate::connections::LocalConnections;
 use crate::faults::Faults;
 use crate::files::LocalFiles;
 use crate::lifecycle::Lifecycle;
-use crate::pushes::RecordGateway;
+use crate::push_services::PushServices;
 use crate::sqs::LocalQueue;
 use crate::topic::LocalTopic;
 
@@ -73,7 +73,7 @@ pub(crate) struct Functions {
         LocalTopic,
         DynamoAttachments,
     >,
-    pub(crate) notify: Notify<DynamoInbox, DynamoDirectory, LocalQueue, RecordGateway>,
+    pub(crate) notify: Notify<DynamoInbox, DynamoDirectory, LocalQueue, PushServices>,
     pub(crate) http:
         Http<DynamoInbox, DynamoDirectory, DynamoGroups, LocalQueue, DynamoAttachments, LocalConnections, LocalFiles>,
     /// An invocation that takes longer is dropped.

@@ -30,7 +30,9 @@ use crate::gateway::Gateway;
 use crate::guard::{Reach, refuse_pages};
 use crate::http_api;
 use crate::linger::LingeringListener;
-use crate::pushes::RecordGateway;
+use crate::push_routes;
+use crate::push_services::PushServices;
+use crate::pushes::Pushes;
 use crate::socket;
 
 /// How many envelopes are read at a time when an inbox is shown.
@@ -44,7 +46,8 @@ const UNCLAIMED: &str = "*";
 pub(crate) struct Http {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) inbox: DynamoInbox,
-    pub(crate) pushes: RecordGateway,
+    pub(crate) pushes: Pushes,
+    pub(crate) push_services: PushServices,
     pub(crate) dead_letters: DeadLetters,
     pub(crate) faults: Arc<Faults>,
     pub(crate) files: LocalFiles,
@@ -66,6 +69,10 @@ impl axum::extract::connect_info::Connected<IncomingStream<'_, LingeringListener
 pub(crate) fn router(http: Http) -> Router {
     let inside = Router::new()
         .route("/_local/pushes", get(pushes))
+        .route("/_local/push", get(push_routes::about))
+        .route("/_local/push/targets", post(push_routes::register))
+        .route("/_local/push/received", get(push_routes::received))
+        .route("/_local/push/faults", post(push_routes::change_faults))
         .route("/_local/inbox/{user}/{device}", get(inbox))
         .route("/_local/dead-letters", get(dead_letters::list))
         .route("/_local/dead-letters/redrive", post(dead_letters::redrive))

@@ -7,13 +7,14 @@
 //! |---|---|
 //! | `gateway`, `socket`, `events`, `connections` | API Gateway: handshake, routes, limits, `@connections` |
 //! | `http_api` | the same, for what needs no socket: its JWT authorizer and its events |
-//! | `sqs`, `topic`, `pushes` | SQS, SNS, and a push service that only keeps what it was given |
+//! | `sqs`, `topic` | SQS and SNS |
+//! | `push_services`, `push_routes` | FCM, APNs and browsers' push services, which are in the crate `providers` |
 //! | `dynamo` | DynamoDB, on `dynoxide` |
 //! | `files` | S3, with signed URLs of its own |
 //! | `functions`, `event_source` | Lambda and its event source mappings |
 //! | [`signing`] | the issuer of tokens |
 //! | [`faults`] | whatever goes wrong on AWS once in a while |
-//! | `run`, `http`, `dead_letters`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
+//! | `run`, `http`, `pushes`, `dead_letters`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
 
 mod connections;
 #[cfg(test)]
@@ -33,6 +34,8 @@ mod http_api;
 mod lifecycle;
 mod linger;
 mod options;
+mod push_routes;
+mod push_services;
 mod pushes;
 mod run;
 pub mod signing;

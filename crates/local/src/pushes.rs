@@ -1,7 +1,7 @@
-//! The push gateway `record`: keeps every wake that was pushed, for whoever asks what a device would have been nudged with. It
-//! pushes to nobody.
+//! The record of wakes: keeps every wake that was taken or had nowhere to go, for whoever asks what a device was nudged with. It pushes to
+//! nobody.
 
-use delivery::{Failure, PushGateway, PushOutcome, Pushed, Wake};
+use delivery::{Failure, Wake};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
@@ -9,14 +9,14 @@ use crate::worker::Worker;
 
 const SCHEMA: &str = "CREATE TABLE IF NOT EXISTS pushes (seq INTEGER PRIMARY KEY, wake TEXT NOT NULL) STRICT;";
 
-/// The gateway. What it keeps lies beside the queues and lasts as long as they do.
+/// The record. What it keeps lies beside the queues and lasts as long as they do.
 #[derive(Clone, Debug)]
-pub(crate) struct RecordGateway {
+pub(crate) struct Pushes {
     store: Worker<Connection>,
 }
 
-impl RecordGateway {
-    /// A gateway that keeps its wakes in `store`, which has the schema of [`prepare`].
+impl Pushes {
+    /// A record that keeps its wakes in `store`, which has the schema of [`prepare`].
     pub(crate) fn new(store: Worker<Connection>) -> Self {
         Self { store }
     }
@@ -40,23 +40,24 @@ impl RecordGateway {
             .collect::<Result<_, _>>()
             .map_err(|error| failed(error.to_string()))
     }
-}
 
-/// Makes room for wakes in `store`.
-pub(crate) fn prepare(store: &Connection) -> rusqlite::Result<()> {
-    store.execute_batch(SCHEMA)
-}
-
-impl PushGateway for RecordGateway {
-    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
+    /// Keeps a wake.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn record(&self, wake: &Wake) -> Result<(), Failure> {
         let failed = |cause: String| Failure { operation: "record a push", cause };
         let text = serde_json::to_string(wake).map_err(|error| failed(error.to_string()))?;
         let write =
             move |store: &mut Connection| store.execute("INSERT INTO pushes (wake) VALUES (?1)", [text]).map(drop);
         let written = self.store.call(write).await.map_err(|error| failed(error.to_string()))?;
-        written.map_err(|error| failed(error.to_string()))?;
-        Ok(PushOutcome::Taken.into())
+        written.map_err(|error| failed(error.to_string()))
     }
+}
+
+/// Makes room for wakes in `store`.
+pub(crate) fn prepare(store: &Connection) -> rusqlite::Result<()> {
+    store.execute_batch(SCHEMA)
 }
 
 #[cfg(test)]
@@ -93,9 +94,9 @@ mod tests {
             },
         };
         let store = open();
-        RecordGateway::new(store.clone()).push(&wake).await.expect("a push");
+        Pushes::new(store.clone()).record(&wake).await.expect("a push");
         store.stop().await;
-        let pushes = RecordGateway::new(open()).pushes().await.expect("pushes");
+        let pushes = Pushes::new(open()).pushes().await.expect("pushes");
         let expected =
             r#"{"user":"bob","device":null,"ids":["0198a5c0-7c00-7abc-8def-0123456789ab"],"reason":"absent","at":5}"#;
         assert_eq!(pushes.iter().map(|push| push.get()).collect::<Vec<_>>(), [expected]);

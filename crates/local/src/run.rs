@@ -34,7 +34,8 @@ use crate::http::{Http, Peer, router};
 use crate::lifecycle::{Lifecycle, Stage};
 use crate::linger::LingeringListener;
 use crate::options::Options;
-use crate::pushes::RecordGateway;
+use crate::push_services::PushServices;
+use crate::pushes::Pushes;
 use crate::signing::{AUDIENCE, SigningKey};
 use crate::sqs::{Clock, LocalQueue, Spec, records};
 use crate::storage;
@@ -102,6 +103,7 @@ pub struct Running {
     chores: JoinSet<()>,
     queues: Worker<Connection>,
     database: Database,
+    push_services: PushServices,
     shutdown: Duration,
     _lock: Option<File>,
 }
@@ -127,6 +129,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         gateway: Arc::clone(&parts.gateway),
         inbox: parts.inbox,
         pushes: parts.pushes,
+        push_services: parts.push_services.clone(),
         dead_letters: parts.dead_letters,
         faults: Arc::clone(&parts.gateway.functions.faults),
         files: parts.files,
@@ -146,6 +149,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         chores: parts.chores,
         queues: parts.queues,
         database: parts.database,
+        push_services: parts.push_services,
         shutdown: options.limits.shutdown,
         _lock: lock,
     })
@@ -181,7 +185,8 @@ fn ready(listening: SocketAddr, data: PathBuf, issuer: &str) -> Ready {
 struct Parts {
     gateway: Arc<Gateway>,
     inbox: DynamoInbox,
-    pushes: RecordGateway,
+    pushes: Pushes,
+    push_services: PushServices,
     dead_letters: DeadLetters,
     files: LocalFiles,
     queues: Worker<Connection>,
@@ -209,7 +214,8 @@ impl Parts {
         let attachments = DynamoAttachments::new(client, tables.directory, Arc::clone(&meter));
         let files = LocalFiles::open(folder, &ready.http)?;
         let connections = LocalConnections::new(Arc::clone(&faults), Arc::clone(&meter));
-        let pushes = RecordGateway::new(queues.clone());
+        let pushes = Pushes::new(queues.clone());
+        let push_services = PushServices::start(folder, clock.clone(), pushes.clone()).await?;
         let authorizer =
             Authorizer::new(token_rules(ready)).map_err(|error| LocalError::Authorizer { cause: error.to_string() })?;
         let answers = Answers {
@@ -240,7 +246,7 @@ impl Parts {
                 inbox: inbox.clone(),
                 directory: directory.clone(),
                 queue: wake_queue.clone(),
-                gateway: pushes.clone(),
+                gateway: push_services.clone(),
                 previews: true,
                 interval: options.wake_interval,
             },
@@ -265,7 +271,7 @@ impl Parts {
         chores.spawn(expire(queues.clone(), [delivery, wakes], clock.clone()));
         chores.spawn(expire_files(files.store.clone(), options.attachments.lifetime.duration(), clock.clone()));
         let gateway = Arc::new(Gateway::new(functions, connections, options.limits.clone(), clock));
-        Ok(Self { gateway, inbox, pushes, dead_letters, files, queues, database, chores })
+        Ok(Self { gateway, inbox, pushes, push_services, dead_letters, files, queues, database, chores })
     }
 }
 
@@ -327,6 +333,8 @@ impl Running {
         let _ = self.queues.call(|store| records::flush(store)).await;
         self.queues.stop().await;
         self.database.stop().await;
+        // So that a start right after this one finds its port free.
+        self.push_services.providers.stop().await;
         Summary { report: self.gateway.meter.report(), accepted: self.gateway.accepted(), unfinished }
     }
 }

@@ -25,6 +25,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "vartalap-lambda",
             "vartalap-notify",
             "vartalap-protocol",
+            "vartalap-providers",
+            "vartalap-push",
             "vartalap-route",
         ],
     ),

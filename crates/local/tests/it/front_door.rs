@@ -195,9 +195,15 @@ async fn what_is_inside_is_closed_to_web_pages() {
 /// without asking.
 async fn inside(base: &str, host: &str, origin: Option<&str>) -> Vec<(u16, String)> {
     let client = reqwest::Client::new();
-    let reads = ["pushes", "inbox/bob/phone", "dead-letters", "meter", "faults"]
+    let reads = ["pushes", "push", "push/received", "inbox/bob/phone", "dead-letters", "meter", "faults"]
         .map(|path| client.get(format!("{base}/_local/{path}")));
-    let writes = [("faults", "{}"), ("dead-letters/redrive", r#"{"ids":[]}"#)].map(|(path, body)| {
+    let writes = [
+        ("faults", "{}"),
+        ("dead-letters/redrive", r#"{"ids":[]}"#),
+        ("push/targets", r#"{"service":"webpush"}"#),
+        ("push/faults", r#"{"service":"fcm","fault":"none"}"#),
+    ];
+    let writes = writes.map(|(path, body)| {
         client.post(format!("{base}/_local/{path}")).header("content-type", "text/plain").body(body)
     });
     let mut answers = Vec::new();
