@@ -16,6 +16,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Deployment {
     running: Running,
+    options: Options,
     key: SigningKey,
     data: TempDir,
 }
@@ -37,9 +38,16 @@ impl Deployment {
             ..Options::default()
         };
         change(&mut options);
-        let running = local::start(options).await.expect("a local cloud");
+        let running = local::start(options.clone()).await.expect("a local cloud");
         let key = SigningKey::load_or_create(data.path()).expect("a key");
-        Self { running, key, data }
+        Self { running, options, key, data }
+    }
+
+    /// The same again, after a shutdown.
+    pub(crate) async fn restarted(self) -> Self {
+        self.running.shutdown().await;
+        let running = local::start(self.options.clone()).await.expect("a local cloud");
+        Self { running, ..self }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -85,17 +93,22 @@ impl Deployment {
         self.running.shutdown().await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let response = reqwest::get(self.url(path)).await.expect("an answer");
         assert!(response.status().is_success(), "{path}: {}", response.status());
         response.json().await.expect("JSON")
     }
 
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> String {
+        let request = reqwest::Client::new().post(self.url(path)).body(body.to_string());
+        let response = request.send().await.expect("an answer");
+        assert!(response.status().is_success(), "{body}: {}", response.status());
+        response.text().await.expect("a body")
+    }
+
     /// Makes the local cloud misbehave as AWS may.
     pub(crate) async fn change_faults(&self, change: &Value) {
-        let request = reqwest::Client::new().post(self.url("/_local/faults")).body(change.to_string());
-        let response = request.send().await.expect("an answer");
-        assert!(response.status().is_success(), "{change}: {}", response.status());
+        self.post("/_local/faults", change).await;
     }
 
     /// The refs that are pending for a device, or unclaimed under `*`.

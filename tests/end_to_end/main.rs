@@ -9,6 +9,7 @@ mod limits;
 mod old_clients;
 mod online;
 mod personal;
+mod pushes;
 mod receipts;
 mod socket;
 mod tokens;
