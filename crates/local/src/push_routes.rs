@@ -139,10 +139,14 @@ fn make(providers: &Providers, change: Change) -> Result<(), &'static str> {
     }
     let retry_after = retry_after.map(Duration::from_secs);
     let fault = match fault {
-        How::None => return Ok(providers.behave(&whom)),
+        How::None => {
+            providers.behave(&whom);
+            return Ok(());
+        }
         How::RotatedCredentials => {
             let Whom::Service(service) = whom else { return Err("credentials are of fcm, apns or webpush") };
-            return Ok(providers.rotate(service));
+            providers.rotate(service);
+            return Ok(());
         }
         How::Unregistered => Fault::Unregistered,
         How::TooManyRequests => Fault::TooManyRequests { retry_after },

@@ -5,4 +5,5 @@ mod faults;
 mod front_door;
 mod killed;
 mod life;
+mod push;
 mod support;
