@@ -1,6 +1,6 @@
 //! What the local cloud answers over HTTP: the socket's handshake, the JWKS, whether it is well, and what is inside it, for tests and
-//! the curious. What is under `/v1` and `/v1.0` is in `http_api`. Under `/_local` web pages are refused, by `guard`; nobody else is asked who he is, and so it listens on loopback unless
-//! told otherwise.
+//! the curious. What is under `/v1` and `/v1.0` is in `http_api`, the chat page in `page`. Under `/_local` pages of others are refused,
+//! by `guard`; nobody else is asked who he is, and so it listens on loopback unless told otherwise.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,10 +30,13 @@ use crate::gateway::Gateway;
 use crate::guard::{Reach, refuse_pages};
 use crate::http_api;
 use crate::linger::LingeringListener;
+use crate::page;
 use crate::push_routes;
 use crate::push_services::PushServices;
 use crate::pushes::Pushes;
+use crate::signing::SigningKey;
 use crate::socket;
+use crate::tokens;
 
 /// How many envelopes are read at a time when an inbox is shown.
 const PAGE: usize = 256;
@@ -51,7 +54,7 @@ pub(crate) struct Http {
     pub(crate) dead_letters: DeadLetters,
     pub(crate) faults: Arc<Faults>,
     pub(crate) files: LocalFiles,
-    pub(crate) jwks: Arc<Value>,
+    pub(crate) key: Arc<SigningKey>,
     pub(crate) reach: Reach,
 }
 
@@ -79,6 +82,7 @@ pub(crate) fn router(http: Http) -> Router {
         .route("/_local/dead-letters/{id}/raw", get(dead_letters::raw))
         .route("/_local/faults", get(faults).post(change_faults))
         .route("/_local/meter", get(meter))
+        .route("/_local/tokens", post(tokens::mint))
         .route_layer(from_fn_with_state(http.reach, refuse_pages));
     Router::new()
         .route(&format!("/{STAGE}"), get(upgrade))
@@ -93,6 +97,7 @@ pub(crate) fn router(http: Http) -> Router {
         .route("/.well-known/jwks.json", get(jwks))
         .route("/healthz", get(async || Json(json!({"ok": true}))))
         .merge(inside)
+        .merge(page::router())
         .with_state(http)
 }
 
@@ -135,7 +140,7 @@ async fn upgrade(
 }
 
 async fn jwks(State(http): State<Http>) -> Json<Value> {
-    Json((*http.jwks).clone())
+    Json(http.key.jwks())
 }
 
 async fn pushes(State(http): State<Http>) -> Response {

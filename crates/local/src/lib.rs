@@ -12,7 +12,8 @@
 //! | `dynamo` | DynamoDB, on `dynoxide` |
 //! | `files` | S3, with signed URLs of its own |
 //! | `functions`, `event_source` | Lambda and its event source mappings |
-//! | [`signing`] | the issuer of tokens |
+//! | [`signing`], `tokens` | the issuer of tokens |
+//! | `page` | an app: the chat page of `web` |
 //! | [`faults`] | whatever goes wrong on AWS once in a while |
 //! | `run`, `http`, `pushes`, `dead_letters`, `guard`, `storage`, `lifecycle`, `linger`, `worker` | nothing: they hold the rest together |
 
@@ -34,6 +35,7 @@ mod http_api;
 mod lifecycle;
 mod linger;
 mod options;
+mod page;
 mod push_routes;
 mod push_services;
 mod pushes;
@@ -42,6 +44,7 @@ pub mod signing;
 mod socket;
 mod sqs;
 mod storage;
+mod tokens;
 mod topic;
 mod worker;
 

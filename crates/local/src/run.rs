@@ -133,7 +133,7 @@ pub async fn start(options: Options) -> Result<Running, LocalError> {
         dead_letters: parts.dead_letters,
         faults: Arc::clone(&parts.gateway.functions.faults),
         files: parts.files,
-        jwks: Arc::new(key.jwks()),
+        key: Arc::new(key),
         reach: address.into(),
     };
     let draining = lifecycle.clone();
