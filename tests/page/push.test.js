@@ -1,0 +1,161 @@
+// Notifications of the chat page.
+//
+// What the tests of pushes show: that the service worker, given a push by the browser, shows, replaces and takes away the notifications that
+// it should, as the page's origin has them (`getNotifications`). What they do not show: that a push service delivers a push to the browser, or
+// that the browser decrypts it (the DevTools protocol hands the content to the service worker as it is); that the system shows a notification
+// to a person, or makes a sound (there is no screen); what a press on one does, for which the browser wants a person's hand; and that a
+// silent push is allowed to show nothing for long, which Chromium counts against the page.
+//
+// What those of subscriptions show: what the page tells its user and the server. No push service is asked, since none can be reached from the
+// browser here: either that is what is tested, or the subscription is made up.
+
+import assert from 'node:assert/strict';
+import {test} from 'node:test';
+
+import {PATIENCE, Page, profile} from './browser.js';
+import {Cloud} from './cloud.js';
+
+const LIMIT = {timeout: 120_000};
+
+/** A public key of VAPID, as a deployment would have it. */
+const VAPID = 'BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM';
+
+/** A page of bob's whose service worker runs, with a way to hand it a push and to read what is shown. */
+async function withWorker(t) {
+  const cloud = await Cloud.of(t);
+  const context = await profile(t);
+  await context.grantPermissions(['notifications'], {origin: cloud.url});
+  const bob = await Page.open(context, cloud, 'bob');
+  const {page} = bob;
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+  const protocol = await context.newCDPSession(page);
+  const registered = new Promise((resolve) => {
+    protocol.on('ServiceWorker.workerRegistrationUpdated', ({registrations}) => {
+      const ours = registrations.find(({scopeURL}) => scopeURL.startsWith(cloud.url));
+      if (ours) resolve(ours.registrationId);
+    });
+  });
+  await protocol.send('ServiceWorker.enable');
+  const registrationId = await registered;
+  const push = (content) => protocol.send('ServiceWorker.deliverPushMessage', {
+    origin: cloud.url, registrationId, data: typeof content === 'string' ? content : JSON.stringify(content),
+  });
+  /** Waits until just these are shown: `[tag, title, body]` of each. */
+  const shown = async (expected) => {
+    const read = async () => {
+      const registration = await navigator.serviceWorker.ready;
+      const all = await registration.getNotifications();
+      return all.map(({tag, title, body}) => [tag, title, body]).sort();
+    };
+    await page.waitForFunction(`(${read})().then((all) => JSON.stringify(all) === ${JSON.stringify(JSON.stringify(expected))})`)
+      .catch(async (late) => assert.deepEqual(await page.evaluate(read), expected, late.message));
+  };
+  return {cloud, context, bob, push, shown};
+}
+
+function content(id, conversation, badge, more = {}) {
+  return {user: 'bob', id: `0198a5c0-7c00-7abc-8def-00000000000${id}`, conversation, badge, kind: 'message', ...more};
+}
+
+const ALICE = {user: 'alice'};
+const CREW = {group: 'crew'};
+
+test('a push is shown, a later one of the conversation in its place, and a silent one takes it away', LIMIT, async (t) => {
+  const {push, shown} = await withWorker(t);
+  await push(content(1, ALICE, 1));
+  await shown([['as=bob&user=alice', 'New message', 'From alice']]);
+  await push(content(2, ALICE, 2));
+  await shown([['as=bob&user=alice', '2 new messages', 'From alice']]);
+  await push(content(3, CREW, 3));
+  await shown([['as=bob&group=crew', '3 new messages', 'In crew'], ['as=bob&user=alice', '2 new messages', 'From alice']]);
+  await push(content(3, ALICE, 1, {kind: 'silent'}));
+  await shown([['as=bob&group=crew', '3 new messages', 'In crew']]);
+  await push(content(3, CREW, 0, {kind: 'silent'}));
+  await shown([]);
+});
+
+test('a summary, a preview, another user and what cannot be read', LIMIT, async (t) => {
+  const {push, shown} = await withWorker(t);
+  await push(content(1, null, 50));
+  await push(content(2, ALICE, 1, {preview: {from: 'alice', body: '<b>tea?</b>'}}));
+  await push({...content(3, ALICE, 1), user: 'carol'});
+  const all = [
+    ['as=bob', '50 new messages', ''],
+    ['as=bob&user=alice', 'New message', 'alice: <b>tea?</b>'],
+    ['as=carol&user=alice', 'New message', 'From alice'],
+  ];
+  await shown(all);
+  // Everything was read elsewhere, by bob and not by carol.
+  await push(content(4, null, 0, {kind: 'silent'}));
+  await shown([all[2]]);
+  await push('no JSON');
+  await shown([['as=', 'New message', ''], all[2]]);
+});
+
+test('opening a conversation takes its notification away', LIMIT, async (t) => {
+  const {bob, push, shown} = await withWorker(t);
+  await push(content(1, ALICE, 1));
+  await push(content(2, CREW, 2));
+  await shown([['as=bob&group=crew', '2 new messages', 'In crew'], ['as=bob&user=alice', 'New message', 'From alice']]);
+  await bob.begin('alice');
+  await shown([['as=bob&group=crew', '2 new messages', 'In crew']]);
+});
+
+/** What the server answers who asks for its VAPID key. */
+function offer(context, status, answer) {
+  return context.route('**/v1/push', (route) => route.fulfill({status, json: answer}));
+}
+
+test('what stands in the way of notifications is told', LIMIT, async (t) => {
+  const cloud = await Cloud.of(t);
+  const context = await profile(t);
+  const {page} = await Page.open(context, cloud, 'bob');
+  const button = page.getByRole('button', {name: 'Notifications'});
+  const told = (text) => page.getByRole('alert').getByText(text).waitFor();
+  for (const [status, answer] of [[404, {code: 'not_found', detail: ''}], [200, {vapid: null}]]) {
+    await offer(context, status, answer);
+    await button.click();
+    await told('This server has no web push');
+    await page.getByRole('button', {name: 'Close'}).click();
+  }
+  await offer(context, 200, {vapid: VAPID});
+  await context.grantPermissions(['notifications'], {origin: cloud.url});
+  await button.click();
+  await told('The push service of this browser gave no subscription');
+  assert.equal(await button.getAttribute('aria-pressed'), 'false');
+});
+
+test('a subscription is registered, beside what else is kept of the device, and taken back', LIMIT, async (t) => {
+  const cloud = await Cloud.of(t);
+  const context = await profile(t);
+  await context.grantPermissions(['notifications'], {origin: cloud.url});
+  await offer(context, 200, {vapid: VAPID});
+  const target = {endpoint: 'https://fcm.googleapis.com/fcm/send/made-up', p256dh: VAPID, auth: 'AAAAAAAAAAAAAAAAAAAAAA'};
+  // The browser's part: there is no push service here to do it.
+  await context.addInitScript(({endpoint, p256dh, auth}) => {
+    PushManager.prototype.subscribe = async ({applicationServerKey}) => {
+      if (applicationServerKey.length !== 65) throw new Error('no key of P-256');
+      return {toJSON: () => ({endpoint, expirationTime: null, keys: {p256dh, auth}})};
+    };
+  }, target);
+  const {page} = await Page.open(context, cloud, 'bob');
+  const device = await page.evaluate(() => localStorage.getItem('device of bob'));
+  const {token} = await cloud.inside('tokens', {user: 'bob'});
+  await fetch(`${cloud.url}/v1/devices/${device}`, {
+    method: 'PUT', body: '{"presence":true}', headers: {authorization: `Bearer ${token}`},
+  });
+  const kept = async () => (await cloud.api('bob', '/v1/me/export')).devices;
+  const button = page.getByRole('button', {name: 'Notifications'});
+  const pressed = (is) => page.locator(`#notifications[aria-pressed=${is}]`).waitFor({timeout: PATIENCE});
+
+  await button.click();
+  await pressed(true);
+  const [on] = await kept();
+  assert.deepEqual([on.device, on.presence, on.push], [device, true, [{service: 'webpush', ...target}]]);
+  await page.reload();
+  await pressed(true);
+  await button.click();
+  await pressed(false);
+  const [off] = await kept();
+  assert.deepEqual([off.presence, off.push], [true, []]);
+});
