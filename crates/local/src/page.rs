@@ -2,7 +2,9 @@
 //! there; whom it may speak for is for `tokens` to say.
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::routing::get;
 
 /// Nothing that is not one of the files below is loaded, run or framed, and nobody but this server is spoken to.

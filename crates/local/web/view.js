@@ -184,7 +184,9 @@ export class View {
       item.append(element('p', {className: 'body', textContent: newsOf(message.body)}));
     } else {
       item.classList.toggle('mine', message.from === me);
-      if (message.from !== me) item.append(element('p', {className: 'from', textContent: message.from}));
+      // Between two it is plain to see who says what, and not to hear.
+      const isPlain = message.from === me || message.to.group === undefined;
+      item.append(element('p', {className: isPlain ? 'spoken' : 'from', textContent: message.from === me ? 'You' : message.from}));
       const meta = element('p', {className: 'meta'});
       meta.append(element('time', {textContent: timeOf(message.id), dateTime: new Date(madeAt(message.id)).toISOString()}));
       if (message.from === me) meta.append(element('span', {className: 'fate'}));
@@ -245,7 +247,8 @@ export class View {
     const isGroup = $('to-group').checked;
     const users = $('members').value.split(/[\s,]+/).filter((user) => user !== '');
     if (isGroup && users.length > 0) await this.#actions.makeGroup(name, users);
-    $('to').value = $('members').value = '';
+    $('new').reset();
+    $('making').hidden = true;
     this.#actions.open(isGroup ? {group: name} : {user: name});
   }
 

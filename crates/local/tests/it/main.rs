@@ -5,5 +5,6 @@ mod faults;
 mod front_door;
 mod killed;
 mod life;
+mod page;
 mod push;
 mod support;

@@ -105,7 +105,11 @@ pub(crate) struct Client {
 impl Client {
     /// Connects a device, with the token in the query.
     pub(crate) async fn connect(ready: &Ready, user: &str, device: &str) -> Self {
-        let url = format!("{}?device={device}&access_token={}", ready.ws, token(ready, user));
+        Self::connect_to(format!("{}?device={device}&access_token={}", ready.ws, token(ready, user))).await
+    }
+
+    /// Connects to a URL that says all there is to say.
+    pub(crate) async fn connect_to(url: String) -> Self {
         let (socket, _) = within("the handshake", connect_async(url)).await.expect("a connection");
         Self { socket }
     }
