@@ -266,3 +266,31 @@ test('signing out leaves nothing of one user to the next', LIMIT, async (t) => {
   assert.deepEqual(await mallory.texts(), []);
   assert.equal(await mallory.page.getByLabel('Message', {exact: true}).inputValue(), '');
 });
+
+test('what cannot be kept is neither sent nor lost', LIMIT, async (t) => {
+  const cloud = await Cloud.of(t);
+  const [alice, bob] = await pages(t, cloud, 'alice', 'bob');
+  await alice.begin('bob');
+  await bob.begin('alice');
+  // As with a full disk.
+  const full = (page, is) => page.evaluate((is) => {
+    const {prototype} = IDBObjectStore;
+    prototype.kept ??= prototype.put;
+    prototype.put = is ? function put() { this.transaction.abort(); } : prototype.kept;
+  }, is);
+  await full(alice.page, true);
+  await alice.say('to be kept');
+  await alice.page.getByRole('alert').getByText('could not keep a message').waitFor();
+  assert.equal(await alice.page.getByLabel('Message', {exact: true}).inputValue(), 'to be kept');
+  await full(alice.page, false);
+  // What bob's page cannot keep it does not ack, so that it comes again.
+  await full(bob.page, true);
+  await alice.page.getByLabel('Message', {exact: true}).press('Enter');
+  await alice.fate('to be kept', 'accepted');
+  await bob.page.getByRole('alert').getByText('could not keep a message').waitFor();
+  const device = await bob.page.evaluate(() => localStorage.getItem('device of bob'));
+  assert.equal((await cloud.inside(`inbox/bob/${device}`)).length, 1);
+  await full(bob.page, false);
+  await alice.fate('to be kept', 'read');
+  assert.deepEqual([await alice.texts(), await bob.texts()], [['to be kept'], ['to be kept']]);
+});

@@ -88,9 +88,10 @@ fn ready(ready: &local::Ready, json: bool, memory: bool) -> Result<String, Failu
     };
     Ok(format!(
         "listening at {}\n\
-         chat from two other terminals: vartalap chat --as alice --to bob, vartalap chat --as bob --to alice\n\
+         chat in a browser: {}/\n\
+         or from two other terminals: vartalap chat --as alice --to bob, vartalap chat --as bob --to alice\n\
          Ctrl-C ends it; {kept}",
-        ready.ws
+        ready.ws, ready.http
     ))
 }
 

@@ -81,7 +81,7 @@ class Chat {
     this.#list();
   }
 
-  /** Sends a text to the open conversation. */
+  /** Sends a text to the open conversation; throws if it could not be kept, and then it is not sent. */
   async send(text) {
     const [id, to, from] = [messageId(), this.#to, this.user];
     const conversation = conversationOf({from, to}, from);
@@ -125,8 +125,8 @@ class Chat {
       await (on ? this.#notifications.turnOn() : this.#notifications.turnOff());
       this.#view.notice(on ? '' : 'Notifications are off.');
     } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-      this.#view.notice(error.message);
+      if (error instanceof Unavailable) this.#view.notice(error.message);
+      else this.#view.failed(error);
     }
     this.#view.notifications(this.#notifications.isOn);
   }
@@ -190,7 +190,7 @@ class Chat {
     try {
       changed = await this.#history.change(edits);
     } catch (error) {
-      if (!this.#closed) this.#view.notice(`This browser could not keep a message: ${error?.message}. Make room, and reload the page.`);
+      if (!this.#closed) this.#view.notice(`This browser could not keep a message: ${error.message}. Make room, and reload the page.`);
       throw error;
     }
     if (changed.length === 0) return;

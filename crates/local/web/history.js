@@ -59,7 +59,7 @@ export class History {
     for (const message of changed.values()) transaction.objectStore('messages').put(message);
     await new Promise((done, failed) => {
       transaction.oncomplete = done;
-      transaction.onabort = () => failed(transaction.error);
+      transaction.onabort = () => failed(transaction.error ?? new Error('the browser gave it up'));
     });
     for (const [key, message] of changed) this.messages.set(key, message);
     return [...changed.values()];

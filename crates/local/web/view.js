@@ -252,11 +252,16 @@ export class View {
     this.#actions.open(isGroup ? {group: name} : {user: name});
   }
 
-  #send() {
+  async #send() {
     const text = $('text').value.trim();
     if (text === '') return;
     $('text').value = '';
-    this.#actions.send(text);
+    try {
+      await this.#actions.send(text);
+    } catch {
+      // Why has been told. He may try again.
+      $('text').value ||= text;
+    }
   }
 }
 
