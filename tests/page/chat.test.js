@@ -101,18 +101,17 @@ test('a server that is killed comes back, and what was written meanwhile arrives
   await Promise.all([alice.state('waiting'), bob.state('waiting')]);
   await alice.say('meanwhile');
   await alice.fate('meanwhile', 'sending');
-  // One that is closed in between has it all the same.
-  await bob.say('and closed');
-  await bob.fate('and closed', 'sending');
+  await bob.say('from here too');
+  await bob.fate('from here too', 'sending');
   await cloud.start();
   await Promise.all([alice.connected(), bob.connected()]);
   await alice.fate('meanwhile', 'read');
-  await bob.fate('and closed', 'read');
+  await bob.fate('from here too', 'read');
   await alice.say('after');
   await alice.fate('after', 'read');
   for (const person of [alice, bob]) {
     const texts = await person.texts();
-    assert.deepEqual(texts.toSorted(), ['after', 'and closed', 'before', 'meanwhile'], person.user);
+    assert.deepEqual(texts.toSorted(), ['after', 'before', 'from here too', 'meanwhile'], person.user);
     assert.deepEqual([texts[0], texts.at(-1)], ['before', 'after']);
   }
 });
@@ -151,6 +150,29 @@ test('what was not answered is sent again, and shown once', LIMIT, async (t) => 
   await alice.fate('more', 'read');
   assert.deepEqual([lost.length, sent.length, new Set(sent).size], [1, 3, 2]);
   assert.deepEqual(await bob.texts(), ['again', 'more']);
+});
+
+test('what was not sent when the page was closed is sent when it is opened again', LIMIT, async (t) => {
+  const cloud = await Cloud.of(t);
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  let isStuck = true;
+  await context.routeWebSocket(/\/local/, (page) => {
+    const server = page.connectToServer();
+    page.onMessage((frame) => isStuck && JSON.parse(frame).action === 'send' || server.send(frame));
+  });
+  const [bob] = await pages(t, cloud, 'bob');
+  await bob.begin('alice');
+  const alice = await Page.open(context, cloud, 'alice');
+  await alice.begin('bob');
+  await alice.say('stuck');
+  await alice.fate('stuck', 'sending');
+  await alice.page.close();
+  isStuck = false;
+  const again = await Page.open(context, cloud, 'alice');
+  await again.entry('bob').click();
+  await again.fate('stuck', 'read');
+  assert.deepEqual([await again.texts(), await bob.texts()], [['stuck'], ['stuck']]);
 });
 
 test('markup in a message is text', LIMIT, async (t) => {
