@@ -39,6 +39,9 @@ async fn a_bad_frame_is_answered_with_its_code() {
         (&many, "invalid_frame"),
         (r#"{"action":"sync","after":"garbage"}"#, "invalid_cursor"),
         (r#"{"action":"sync","limit":0}"#, "invalid_frame"),
+        (r#"{"action":"device","presence":"yes"}"#, "invalid_frame"),
+        (r#"{"action":"device","push":[{"service":"fcm","token":""}]}"#, "invalid_frame"),
+        (r#"{"action":"device","notices":{"quiet":"sometimes"}}"#, "invalid_frame"),
         (r#"{"action":"ack","refs":["garbage"]}"#, "invalid_ref"),
         (r#"{"action":"ack","refs":[]}"#, "invalid_frame"),
     ] {

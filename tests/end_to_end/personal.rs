@@ -40,6 +40,25 @@ async fn a_contact_who_has_opted_in_is_shown_to_be_there_and_to_have_left() {
 }
 
 #[tokio::test]
+async fn a_device_says_of_itself_on_its_socket_what_it_would_over_http() {
+    let cloud = Deployment::start().await;
+    let bob = api(&cloud, "bob");
+    let mut phone = cloud.connect("bob", "phone").await.drained().await;
+    let target = json!({"service": "fcm", "token": "bobs-phone"});
+    let said = json!({"action": "device", "nonce": "n", "presence": true, "push": [target]});
+    assert_eq!(phone.ask(&said).await, json!({"type": "device", "nonce": "n"}));
+    let device = async || bob.get("/v1/me/export").await.1["devices"][0].clone();
+    let shown = device().await;
+    assert_eq!((&shown["presence"], &shown["push"]), (&json!(true), &json!([target])), "{shown}");
+    assert_eq!(phone.ask(&json!({"action": "device", "push": []})).await, json!({"type": "device"}));
+    let shown = device().await;
+    assert_eq!((&shown["presence"], &shown["push"]), (&json!(true), &json!([])), "what is left out stays as it is");
+    let refused = phone.ask(&json!({"action": "device", "presence": false, "push": "nowhere"})).await;
+    assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!("invalid_frame")));
+    assert_eq!(device().await["presence"], json!(true), "a bad frame changes nothing");
+}
+
+#[tokio::test]
 async fn typing_in_a_group_is_seen_by_who_is_connected_and_kept_nowhere() {
     let cloud = Deployment::start().await;
     let team = json!({"name": "Team", "users": ["bob", "carol", "dave"]});

@@ -40,6 +40,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("VARTALAP_MAX_ATTACHMENT_BYTES", "104857600"),
     ("VARTALAP_ATTACHMENT_TYPES", "image/*,video/*"),
     ("VARTALAP_ATTACHMENT_DAYS", "60"),
+    (
+        "VARTALAP_VAPID_PUBLIC_KEY",
+        "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs",
+    ),
     ("VARTALAP_WAITS", "5,15,45,5"),
     ("VARTALAP_WAKE_INTERVAL", "30"),
     ("VARTALAP_WEBHOOK_URL", "https://push.example/"),

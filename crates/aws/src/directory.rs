@@ -10,6 +10,7 @@ use delivery::{
 };
 use protocol::{PushTarget, Timestamp, UserId};
 
+use crate::claims;
 use crate::dynamo::{Table, is_condition_failure};
 use crate::failure::{failure, refused};
 use crate::keys::{self, Item};
@@ -35,7 +36,8 @@ impl DynamoDirectory {
 
     /// Makes an update that notes that a device was seen, unless its condition does not hold.
     async fn see(&self, operation: &'static str, address: &Address, update: keys::Update) -> Result<(), Failure> {
-        let call = self.table.update(device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
+        let call =
+            self.table.update(keys::device_key(address), update).expression_attribute_names(keys::TTL_NAME, keys::TTL);
         match call.send().await {
             Ok(output) => {
                 self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
@@ -45,10 +47,6 @@ impl DynamoDirectory {
             Err(error) => Err(failure(operation, &error)),
         }
     }
-}
-
-fn device_key(address: &Address) -> Item {
-    keys::holder_key(&address.user, &Holder::Device(address.device.clone()))
 }
 
 impl Directory for DynamoDirectory {
@@ -61,7 +59,7 @@ impl Directory for DynamoDirectory {
         let update = keys::register_update(connection, now, now.plus(DEVICE_LIFETIME));
         let outcome = self
             .table
-            .update(device_key(address), update)
+            .update(keys::device_key(address), update)
             .expression_attribute_names(keys::TTL_NAME, keys::TTL)
             .return_values(ReturnValue::UpdatedOld)
             .send()
@@ -79,7 +77,7 @@ impl Directory for DynamoDirectory {
     }
 
     async fn unregister(&self, address: &Address, connection: &ConnectionId) -> Result<(), Failure> {
-        let outcome = self.table.update(device_key(address), keys::unregister_update(connection)).send().await;
+        let outcome = self.table.update(keys::device_key(address), keys::unregister_update(connection)).send().await;
         match outcome {
             Ok(output) => {
                 self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
@@ -97,7 +95,20 @@ impl Directory for DynamoDirectory {
     }
 
     async fn enrol(&self, address: &Address, said: &Enrolment, now: Timestamp) -> Result<(), Failure> {
-        self.see("make a device known", address, keys::enrol_update(said, now, now.plus(DEVICE_LIFETIME))).await
+        const OPERATION: &str = "make a device known";
+        if let Some(targets) = said.push.as_deref().filter(|targets| !targets.is_empty()) {
+            return claims::enrol(&self.table, address, said, targets, now).await;
+        }
+        let update = keys::enrol_update(said, now, now.plus(DEVICE_LIFETIME));
+        let call = self.table.update(keys::device_key(address), update);
+        let call = call.expression_attribute_names(keys::TTL_NAME, keys::TTL).return_values(ReturnValue::UpdatedOld);
+        let output = call.send().await.map_err(|error| failure(OPERATION, &error))?;
+        self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+        if said.push.is_some() {
+            let before = output.attributes().map(keys::push_targets).unwrap_or_default();
+            claims::release_left(&self.table, address, &before, &[]).await;
+        }
+        Ok(())
     }
 
     async fn seen(&self, address: &Address, now: Timestamp) -> Result<(), Failure> {
@@ -105,13 +116,19 @@ impl Directory for DynamoDirectory {
     }
 
     async fn forget(&self, address: &Address) -> Result<(), Failure> {
-        let call = self.table.client.delete_item().table_name(&self.table.name).set_key(Some(device_key(address)));
+        const OPERATION: &str = "forget a device";
+        let key = keys::device_key(address);
+        // The claims first: they are found by the device alone.
+        for device in self.table.get_all(OPERATION, vec![key.clone()]).await? {
+            claims::release(&self.table, address, &keys::push_targets(&device)).await?;
+        }
+        let call = self.table.client.delete_item().table_name(&self.table.name).set_key(Some(key));
         match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
             Ok(output) => {
                 self.table.count("DeleteItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())
             }
-            Err(error) => Err(failure("forget a device", &error)),
+            Err(error) => Err(failure(OPERATION, &error)),
         }
     }
 
@@ -198,7 +215,7 @@ impl Directory for DynamoDirectory {
 
     async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
         let left: Vec<PushTarget> = before.iter().filter(|target| !dead.contains(target)).cloned().collect();
-        match self.table.update(device_key(address), keys::drop_push_update(before, &left)).send().await {
+        match self.table.update(keys::device_key(address), keys::drop_push_update(before, &left)).send().await {
             Ok(output) => {
                 self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 Ok(())

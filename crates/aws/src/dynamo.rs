@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::config::{Credentials, Region};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, WriteRequest,
+    ConsumedCapacity, DeleteRequest, KeysAndAttributes, PutRequest, ReturnConsumedCapacity, TransactWriteItem,
+    WriteRequest,
 };
 use aws_smithy_runtime_api::client::http::HttpClient;
 use delivery::Failure;
@@ -64,6 +66,13 @@ pub(crate) struct Items {
 /// Partition and sort key.
 pub(crate) type Identity = (String, String);
 
+impl Items {
+    /// Those that there are, unless something was answered nothing about.
+    pub(crate) fn all(self, operation: &'static str) -> Result<HashMap<Identity, Item>, Failure> {
+        if self.left.is_empty() { Ok(self.found) } else { Err(refused(operation, "unprocessed")) }
+    }
+}
+
 impl Table {
     pub(crate) fn new(client: Client, name: String, meter: Arc<Meter>) -> Self {
         Self { client, name, meter }
@@ -116,8 +125,25 @@ impl Table {
 
     /// The same, where what is left unprocessed fails all. Those that there are, in no order.
     pub(crate) async fn get_all(&self, operation: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Failure> {
-        let Items { found, left } = self.get(operation, keys).await?;
-        if left.is_empty() { Ok(found.into_values().collect()) } else { Err(refused(operation, "unprocessed")) }
+        Ok(self.get(operation, keys).await?.all(operation)?.into_values().collect())
+    }
+
+    /// Makes all of these writes or none; answers whether they were made. They were not if a condition does not hold, or if somebody
+    /// else is writing one of the items at this moment.
+    pub(crate) async fn transact(
+        &self,
+        operation: &'static str,
+        writes: Vec<TransactWriteItem>,
+    ) -> Result<bool, Failure> {
+        let call = self.client.transact_write_items().set_transact_items(Some(writes));
+        match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
+            Ok(output) => {
+                self.count("TransactWriteItems", Unit::WriteUnit, output.consumed_capacity());
+                Ok(true)
+            }
+            Err(error) if lost_a_race(&error) => Ok(false),
+            Err(error) => Err(failure(operation, &error)),
+        }
     }
 
     /// Writes, [`MAX_BATCH_WRITE`] to a call; answers for each request whether it was done.
@@ -171,6 +197,16 @@ pub(crate) fn identity(item: &Item) -> Option<Identity> {
 /// What a write is about.
 fn written(request: &WriteRequest) -> Option<Identity> {
     identity(request.put_request().map(PutRequest::item).or(request.delete_request().map(DeleteRequest::key))?)
+}
+
+/// Whether a transaction was not made because of what others wrote, or are writing.
+fn lost_a_race(error: &SdkError<TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
+        return false;
+    };
+    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let mut reasons = codes.filter(|code| *code != "None").peekable();
+    reasons.peek().is_some() && reasons.all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
 }
 
 /// Whether a conditional write was refused because its condition did not hold: an outcome, not a failure.

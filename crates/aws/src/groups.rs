@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, ReturnConsumedCapacity, TransactWriteItem, Update};
 use delivery::{Failure, Group, GroupPage, Groups, Member, Membership, MembershipPage, News, Transition};
 use protocol::{GroupId, GroupName, MessageId, UserId};
@@ -98,16 +96,6 @@ fn unreadable(operation: &'static str, error: UnreadableItem) -> Failure {
     refused(operation, error.to_string())
 }
 
-/// Whether a change was not made because the group is not what it was decided on, or is being changed at this moment.
-fn lost_a_race(error: &SdkError<TransactWriteItemsError>) -> bool {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
-        return false;
-    };
-    let codes = cancelled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    let mut reasons = codes.filter(|code| *code != "None").peekable();
-    reasons.peek().is_some() && reasons.all(|code| matches!(code, "ConditionalCheckFailed" | "TransactionConflict"))
-}
-
 impl Groups for DynamoGroups {
     async fn group(&self, id: &GroupId) -> Result<Option<Group>, Failure> {
         const OPERATION: &str = "read a group";
@@ -159,15 +147,7 @@ impl Groups for DynamoGroups {
             items.push(self.delete(keys::member_key(group, user)));
             items.push(self.delete(keys::membership_key(user, group)));
         }
-        let call = self.table.client.transact_write_items().set_transact_items(Some(items));
-        match call.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await {
-            Ok(output) => {
-                self.table.count("TransactWriteItems", Unit::WriteUnit, output.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if lost_a_race(&error) => Ok(false),
-            Err(error) => Err(failure("change a group", &error)),
-        }
+        self.table.transact("change a group", items).await
     }
 
     async fn news(&self, group: &GroupId, id: MessageId) -> Result<Option<News>, Failure> {

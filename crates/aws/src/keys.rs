@@ -11,6 +11,7 @@
 //! | directory | `G#group` | `_` | the group: `n` name, `v` version |
 //! | directory | `G#group` | `M#user` | `r` role, `j` joined at (ms) |
 //! | directory | `G#group` | `C#id` | a change: `b` its news (JSON), `ttl` |
+//! | directory | `P#HASH` | `_` | the claim to a push target: `us` and `dv` user and device whose it is, `ttl`. The hash is of where the target leads |
 //! | directory | `A#id` | `_` | an attachment: `up` its uploader, `mt` type, `by` bytes, `ttl` |
 //! | directory | `A#id` | `R#ID~SENDER~HASH` | `us` who may have it because of a message, `ttl`. The hash is of `us` |
 //! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `r` that the sender is to be told, `s` that other devices have it, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
@@ -20,14 +21,15 @@
 //! as DynamoDB wants it; every other time is in milliseconds.
 
 mod attachment;
+mod claim;
 mod push;
 
 use std::collections::HashMap;
 
 use delivery::group::{NEWS_LIFETIME, Role};
 use delivery::{
-    Connection, ConnectionId, Device, Dialect, Due, Enrolment, Envelope, Group, Holder, Key, Member, News, Row, Told,
-    WakeState,
+    Address, Connection, ConnectionId, Device, Dialect, Due, Enrolment, Envelope, Group, Holder, Key, Member, News,
+    Row, Told, WakeState,
 };
 use protocol::{
     Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, Notices, ReceiptEvent, Recipient, Ref, Shelf,
@@ -35,8 +37,8 @@ use protocol::{
 };
 
 pub use attachment::*;
-use push::push_json;
-pub use push::{drop_push_update, notices, push_targets};
+pub use claim::*;
+pub use push::*;
 
 /// A value of an item, for those who hold items and may not name the SDK.
 pub use aws_sdk_dynamodb::types::AttributeValue;
@@ -110,6 +112,11 @@ pub fn holder_key(user: &UserId, holder: &Holder) -> Item {
         Holder::Unclaimed => "W#*".to_owned(),
     };
     Item::from([(PK.to_owned(), user_pk(user)), (SK.to_owned(), text(sk))])
+}
+
+/// The key of a device in the directory.
+pub fn device_key(address: &Address) -> Item {
+    holder_key(&address.user, &Holder::Device(address.device.clone()))
 }
 
 /// The partition of an inbox.
@@ -231,6 +238,7 @@ pub fn device(item: &Item, now: Timestamp) -> Result<Device, UnreadableItem> {
         last_seen: Timestamp::from_millis(number_of(item, LAST_SEEN)?),
         shows_presence: is_set(item, PRESENCE),
         push: push_targets(item),
+        notices: notices(item),
         known_since: number_of(item, KNOWN_SINCE).ok().map(Timestamp::from_millis),
         last_wake: number_of(item, LAST_WAKE).ok().map(Timestamp::from_millis),
     })

@@ -9,12 +9,14 @@
 //! | [`clients`] | the SDK clients: timeouts, retries |
 //! | [`keys`] | every key and attribute name of both tables |
 //! | [`inbox`], [`directory`], [`groups`], [`attachments`] | the two tables as ports; [`tables`] makes them where no template does |
+//! | `claims` | which device a push target belongs to, for [`directory`] |
 //! | [`files`] | signed URLs of a bucket as a port |
 //! | [`sqs`], [`sns`], [`connections`] | the queue, the topic, the sockets as ports |
 //! | [`dead_letters`] | what lies in the dead-letter queues, and the way back |
 //! | [`meter`] | what the calls cost |
 
 pub mod attachments;
+mod claims;
 pub mod clients;
 pub mod connections;
 pub mod dead_letters;

@@ -8,10 +8,15 @@ use aws::meter::Meter;
 use aws::{DynamoDirectory, DynamoGroups, DynamoInbox, GatewayConnections, SnsTopic, SqsQueue, keys};
 use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemOutput;
 use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemOutput;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemOutput};
 use aws_sdk_dynamodb::operation::get_item::GetItemOutput;
 use aws_sdk_dynamodb::operation::query::{QueryError, QueryOutput};
-use aws_sdk_dynamodb::types::error::ProvisionedThroughputExceededException;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsOutput};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemOutput;
+use aws_sdk_dynamodb::types::error::{
+    ConditionalCheckFailedException, ProvisionedThroughputExceededException, TransactionCanceledException,
+};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, KeysAndAttributes};
 use aws_sdk_sns::operation::publish_batch::PublishBatchOutput;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchOutput;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchResultEntry};
@@ -19,12 +24,13 @@ use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::error::ErrorMetadata;
 use delivery::group::Role;
 use delivery::{
-    Await, Connections, Directory, Envelope, Group, Groups, HandOver, Holder, Inbox, Job, Key, Lookup, Member,
+    Address, Await, Connections, Directory, Envelope, Group, Groups, HandOver, Holder, Inbox, Job, Key, Lookup, Member,
     Membership, OfflineTopic, Pending, PostOutcome, Queue, Reason, Receipt, Row, Scheduled,
 };
-use protocol::{Body, GroupId, GroupName, Kind, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, Enrolment, GroupId, GroupName, Kind, PushTarget, Recipient, Ref, Timestamp, UserId};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -335,4 +341,116 @@ async fn closing_what_is_gone_is_no_failure() {
         let connections = GatewayConnections::new(client, Arc::new(Meter::default()));
         assert_eq!(connections.disconnect(&"c1".into()).await.is_ok(), closed, "{status}");
     }
+}
+
+fn phone() -> Address {
+    Address { user: "bob".parse().expect("a user"), device: "phone".parse().expect("a device") }
+}
+
+fn fcm(token: &str) -> PushTarget {
+    PushTarget::Fcm { token: token.to_owned() }
+}
+
+fn said(push: Option<&[PushTarget]>) -> Enrolment {
+    Enrolment { push: push.map(<[_]>::to_vec), ..Enrolment::default() }
+}
+
+/// Why a transaction was not made, one word for each of its writes.
+fn cancelled(reasons: &[&str]) -> TransactWriteItemsError {
+    let reasons = reasons.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
+    let cancelled = TransactionCanceledException::builder().set_cancellation_reasons(Some(reasons)).build();
+    TransactWriteItemsError::TransactionCanceledException(cancelled)
+}
+
+#[tokio::test]
+async fn an_enrolment_without_push_targets_is_one_call() {
+    let rule = mock!(aws_sdk_dynamodb::Client::update_item)
+        .match_requests(|_| true)
+        .then_output(|| UpdateItemOutput::builder().build());
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&rule]);
+    let directory = DynamoDirectory::new(client, "directory".to_owned(), Arc::default());
+    for said in [said(None), said(Some(&[]))] {
+        directory.enrol(&phone(), &said, NOW).await.expect("enrolled");
+    }
+    assert_eq!(rule.num_calls(), 2);
+}
+
+#[tokio::test]
+async fn a_push_target_that_another_device_has_is_moved_in_one_transaction() {
+    let mia = Address { user: "mia".parse().expect("a user"), device: "tablet".parse().expect("a device") };
+    let had = keys::enrol_update(&said(Some(&[fcm("a"), fcm("b")])), NOW, NOW).values[":pt"].clone();
+    let mut device = keys::device_key(&mia);
+    device.insert("pt".to_owned(), had.clone());
+    let stored = [keys::claim_item(&fcm("a"), &mia, NOW), device];
+    let read = mock!(aws_sdk_dynamodb::Client::batch_get_item)
+        .match_requests(|input| input.request_items().expect("keys")["directory"].consistent_read() == Some(true))
+        .then_compute_output(move |input| {
+            let wanted = input.request_items().expect("keys")["directory"].keys();
+            let is_wanted = |item: &&keys::Item| wanted.iter().any(|key| keys::identity(key) == keys::identity(item));
+            let found = stored.iter().filter(is_wanted).cloned().collect();
+            BatchGetItemOutput::builder().responses("directory", found).build()
+        });
+    // Somebody else was faster once.
+    let write = mock!(aws_sdk_dynamodb::Client::transact_write_items)
+        .match_requests(move |input| {
+            let items = input.transact_items();
+            let updates: Vec<_> = items.iter().filter_map(|item| item.update()).collect();
+            let loses = |update: &&&aws_sdk_dynamodb::types::Update| *update.key() == keys::device_key(&mia);
+            let loser = updates.iter().find(loses).and_then(|update| update.expression_attribute_values());
+            items.len() == 4
+                && items.iter().filter(|item| item.put().is_some()).count() == 2
+                && updates.iter().any(|update| *update.key() == keys::device_key(&phone()))
+                && loser.is_some_and(|values| values[":before"] == had)
+        })
+        .sequence()
+        .error(|| cancelled(&["ConditionalCheckFailed", "None", "TransactionConflict", "None"]))
+        .output(|| TransactWriteItemsOutput::builder().build())
+        .build();
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&read, &write]);
+    let directory = DynamoDirectory::new(client, "directory".to_owned(), Arc::default());
+    directory.enrol(&phone(), &said(Some(&[fcm("a"), fcm("c")])), NOW).await.expect("enrolled");
+    assert_eq!((read.num_calls(), write.num_calls()), (4, 2));
+}
+
+#[tokio::test]
+async fn an_enrolment_that_is_always_overtaken_is_a_failure_that_says_no_token() {
+    let read = mock!(aws_sdk_dynamodb::Client::batch_get_item)
+        .match_requests(|_| true)
+        .then_output(|| BatchGetItemOutput::builder().build());
+    let write = mock!(aws_sdk_dynamodb::Client::transact_write_items)
+        .match_requests(|_| true)
+        .then_error(|| cancelled(&["ConditionalCheckFailed", "None"]));
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::MatchAny, [&read, &write]);
+    let directory = DynamoDirectory::new(client, "directory".to_owned(), Arc::default());
+    let failure = directory.enrol(&phone(), &said(Some(&[fcm("secret")])), NOW).await.expect_err("overtaken");
+    assert!(!failure.to_string().contains("secret"), "{failure}");
+    assert_eq!((read.num_calls(), write.num_calls()), (5, 5));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_gives_up_its_claims_first_and_only_its_own() {
+    let mut device = keys::device_key(&phone());
+    let targets = keys::enrol_update(&said(Some(&[fcm("a"), fcm("b")])), NOW, NOW).values[":pt"].clone();
+    device.insert("pt".to_owned(), targets);
+    let read = mock!(aws_sdk_dynamodb::Client::batch_get_item)
+        .match_requests(|_| true)
+        .then_output(move || BatchGetItemOutput::builder().responses("directory", vec![device.clone()]).build());
+    // The first has moved on, the second is still its own.
+    let claims = mock!(aws_sdk_dynamodb::Client::delete_item)
+        .match_requests(|input| input.condition_expression() == Some("us = :us AND dv = :dv"))
+        .sequence()
+        .error(|| {
+            let meta = ErrorMetadata::builder().code("ConditionalCheckFailedException").build();
+            let failed = ConditionalCheckFailedException::builder().meta(meta).build();
+            DeleteItemError::ConditionalCheckFailedException(failed)
+        })
+        .output(|| DeleteItemOutput::builder().build())
+        .build();
+    let itself = mock!(aws_sdk_dynamodb::Client::delete_item)
+        .match_requests(|input| *input.key().expect("a key") == keys::device_key(&phone()))
+        .then_output(|| DeleteItemOutput::builder().build());
+    let client = mock_client!(aws_sdk_dynamodb, RuleMode::Sequential, [&read, &claims, &itself]);
+    let directory = DynamoDirectory::new(client, "directory".to_owned(), Arc::default());
+    directory.forget(&phone()).await.expect("forgotten");
+    assert_eq!((claims.num_calls(), itself.num_calls()), (2, 1));
 }

@@ -239,7 +239,7 @@ impl Core {
             ServerFrame::Drained { reconnect_by } => self.drained(reconnect_by.since(wall), now),
             ServerFrame::Error { code: Code::Displaced, .. } => self.end(Event::Displaced),
             ServerFrame::Error { code, detail, nonce } => self.errored(code, &detail, nonce.as_ref(), now),
-            ServerFrame::Pong { .. } => {}
+            ServerFrame::Device { .. } | ServerFrame::Pong { .. } => {}
         }
     }
 

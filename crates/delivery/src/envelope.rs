@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use protocol::{
-    Body, Delivery, DeviceId, Kind, MessageId, PushTarget, Recipient, Ref, Sender, Shelf, Timestamp, UserId,
+    Body, Delivery, DeviceId, Kind, MessageId, Notices, PushTarget, Recipient, Ref, Sender, Shelf, Timestamp, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -274,6 +274,8 @@ pub struct Device {
     pub shows_presence: bool,
     /// Where it can be woken.
     pub push: Vec<PushTarget>,
+    /// How it wants to be notified.
+    pub notices: Notices,
     /// Since when it is known, if that was noted: what was accepted since then was put into its inbox.
     pub known_since: Option<Timestamp>,
     /// When it was last woken, if it was.

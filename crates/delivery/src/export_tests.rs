@@ -1,6 +1,6 @@
 //! What comes after what in an export, and where a part of it ends.
 
-use protocol::{Body, Kind, MessageId, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, Kind, MessageId, Notices, Recipient, Ref, Timestamp, UserId};
 
 use super::*;
 use crate::envelope::{Envelope, Holder};
@@ -18,6 +18,7 @@ fn known(names: impl IntoIterator<Item = String>) -> Vec<Device> {
         last_seen: NOW,
         shows_presence: false,
         push: vec![],
+        notices: Notices::default(),
         known_since: None,
         last_wake: None,
     };

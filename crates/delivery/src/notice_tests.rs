@@ -157,6 +157,7 @@ fn a_device_was_given_what_was_accepted_since_it_is_known() {
         shows_presence: false,
         push: Vec::new(),
         known_since,
+        notices: Notices::default(),
         last_wake: None,
     };
     let envelope = from(1, "alice").envelope;

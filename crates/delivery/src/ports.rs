@@ -151,7 +151,8 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Makes a device known that has no connection, or notes that it was seen, and takes what is said of it.
+    /// Makes a device known that has no connection, or notes that it was seen, and takes what is said of it. A push target belongs to one
+    /// device: whichever had one of those that are said loses it.
     fn enrol(
         &self,
         address: &Address,
@@ -162,7 +163,8 @@ pub trait Directory: Send + Sync {
     /// Notes that a device was seen. One that is not known stays unknown.
     fn seen(&self, address: &Address, now: Timestamp) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Forgets a device with all that is known of it. What lies in its inbox stays there.
+    /// Forgets a device with all that is known of it. What lies in its inbox stays there, and push targets that have moved to another
+    /// device are that one's.
     fn forget(&self, address: &Address) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// Reads the newest state of a user's devices. Connections past their end are left out.

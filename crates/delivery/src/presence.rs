@@ -23,6 +23,8 @@ pub fn presence(devices: &[Device]) -> Option<Presence> {
 
 #[cfg(test)]
 mod tests {
+    use protocol::Notices;
+
     use super::*;
     use crate::envelope::{Connection, Dialect};
 
@@ -36,6 +38,7 @@ mod tests {
             last_seen,
             shows_presence,
             push: Vec::new(),
+            notices: Notices::default(),
             known_since: None,
             last_wake: None,
         }

@@ -1,5 +1,7 @@
 //! Who is told of an ack or a read, and who is not.
 
+use protocol::Notices;
+
 use super::*;
 use crate::envelope::{Connection, Dialect};
 
@@ -149,6 +151,7 @@ fn of_an_ack_those_are_told_who_were_there() {
             last_seen: at,
             shows_presence: false,
             push: vec![],
+            notices: Notices::default(),
             known_since: None,
             last_wake: None,
         }
@@ -174,6 +177,7 @@ fn what_was_pushed_is_taken_back_from_devices_that_are_not_there() {
         last_seen: made_at,
         shows_presence: false,
         push: vec![protocol::PushTarget::Fcm { token: "token".to_owned() }; targets],
+        notices: Notices::default(),
         known_since: None,
         last_wake,
     };

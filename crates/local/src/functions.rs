@@ -63,7 +63,8 @@ impl Function {
 #[derive(Debug)]
 pub(crate) struct Functions {
     pub(crate) connect: Connect<DynamoDirectory, LocalQueue, LocalConnections>,
-    pub(crate) route: Route<DynamoInbox, DynamoGroups, LocalQueue, DynamoAttachments, LocalConnections>,
+    pub(crate) route:
+        Route<DynamoInbox, DynamoGroups, LocalQueue, DynamoAttachments, DynamoDirectory, LocalConnections>,
     pub(crate) deliver: Deliver<
         DynamoInbox,
         DynamoDirectory,

@@ -180,6 +180,7 @@ fn route(frame: &str) -> &'static str {
         Some("ack") => "ack",
         Some("read") => "read",
         Some("sync") => "sync",
+        Some("device") => "device",
         Some("ping") => "ping",
         _ => "$default",
     }
@@ -226,6 +227,7 @@ mod tests {
             (r#"{"x":1,"action":"ack"}"#, "ack"),
             (r#"{"action":"read"}"#, "read"),
             (r#"{"action":"sync"}"#, "sync"),
+            (r#"{"action":"device"}"#, "device"),
             (r#"{"action":"ping"}"#, "ping"),
             (r#"{"action":"Send"}"#, "$default"),
             (r#"{"action":["send"]}"#, "$default"),

@@ -231,7 +231,7 @@ impl Parts {
                 queue: delivery_queue.clone(),
                 connections: connections.clone(),
             },
-            route: Route { answers: answers.clone(), connections: connections.clone() },
+            route: Route { answers: answers.clone(), directory: directory.clone(), connections: connections.clone() },
             deliver: Deliver {
                 inbox: inbox.clone(),
                 directory: directory.clone(),
@@ -256,6 +256,7 @@ impl Parts {
                 connections: connections.clone(),
                 files: files.clone(),
                 attachment_rules: options.attachments.clone(),
+                vapid_public_key: None,
             },
             timeout: options.limits.function_timeout,
             faults,

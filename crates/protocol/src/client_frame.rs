@@ -1,4 +1,4 @@
-//! What a client says: the frames `send`, `ack`, `read`, `sync` and `ping`, parsed from hostile text and rendered by clients.
+//! What a client says: the frames `send`, `ack`, `read`, `sync`, `device` and `ping`, parsed from hostile text and rendered by clients.
 //!
 //! Parsing answers every input with a frame or a [`Rejected`] that names the code. It judges form only; whether an id lies
 //! in the window or a message fits a frame is decided where it is accepted.
@@ -17,6 +17,7 @@ use crate::limits::{
     MAX_ATTACHMENTS_PER_MESSAGE, MAX_EXPIRES_IN_SECS, MAX_MESSAGES_PER_SEND, MAX_NONCE_CHARS, MAX_REFS_PER_ACK,
     MAX_SYNC_LIMIT,
 };
+use crate::push::Enrolment;
 use crate::reference::Ref;
 use crate::server_frame::Refusal;
 
@@ -109,6 +110,13 @@ pub enum ClientFrame {
     Read(Ack),
     /// A page of the inbox, please.
     Sync(Sync),
+    /// What there is to say of the device itself.
+    Device {
+        /// Echoed in the answer.
+        nonce: Option<Nonce>,
+        /// What is said; what is left out stays as it is.
+        said: Enrolment,
+    },
     /// Are you there?
     Ping {
         /// Echoed in the answer.
@@ -155,8 +163,12 @@ impl ClientFrame {
                 let after = fields.after().map_err(|detail| rejected(Code::InvalidCursor, detail))?;
                 Ok(Self::Sync(Sync { nonce, after, limit }))
             }
+            Some("device") => {
+                let said = Enrolment::read(&fields).map_err(|detail| rejected(Code::InvalidFrame, detail))?;
+                Ok(Self::Device { nonce, said })
+            }
             Some("ping") => Ok(Self::Ping { nonce }),
-            _ => Err(rejected(Code::UnknownAction, "`action` is one of send, ack, read, sync, ping")),
+            _ => Err(rejected(Code::UnknownAction, "`action` is one of send, ack, read, sync, device, ping")),
         }
     }
 
@@ -180,6 +192,11 @@ impl ClientFrame {
         Rendered { action: "sync", after, limit, nonce, ..Rendered::default() }.into_text()
     }
 
+    /// A `device` that says this.
+    pub fn render_device(said: &Enrolment, nonce: Option<&Nonce>) -> String {
+        Rendered { action: "device", said: Some(said), nonce, ..Rendered::default() }.into_text()
+    }
+
     /// A `ping`.
     pub fn render_ping() -> String {
         Rendered { action: "ping", ..Rendered::default() }.into_text()
@@ -197,6 +214,8 @@ struct Rendered<'a> {
     after: Option<&'a Ref>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
+    #[serde(flatten)]
+    said: Option<&'a Enrolment>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nonce: Option<&'a Nonce>,
 }

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ids::UserId;
+use crate::notices::{Notices, Quiet};
+use crate::push::PushTarget;
 
 const ID: &str = "0198a5c0-7c00-7abc-8def-0123456789ab";
 const FILE: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -125,6 +127,12 @@ fn a_bad_frame_has_a_code() {
         r#"{"action":"sync","limit":0}"#,
         r#"{"action":"sync","limit":101}"#,
         r#"{"action":"sync","limit":"7"}"#,
+        r#"{"action":"device","presence":1}"#,
+        r#"{"action":"device","push":null}"#,
+        r#"{"action":"device","push":[{"service":"fcm","token":"a","token":"b"}]}"#,
+        r#"{"action":"device","push":[{"service":"pigeon","token":"a"}]}"#,
+        r#"{"action":"device","notices":{"quiet":"at night"}}"#,
+        r#"{"action":"device","presence":true,"presence":false}"#,
     ] {
         assert_eq!(rejection_of(frame), Code::InvalidFrame, "{frame}");
     }
@@ -151,6 +159,8 @@ fn a_rejection_is_short_and_quotes_nothing() {
         format!(r#"{{"action":"send","messages":[{{"{secret}":1,"{secret}":2}}]}}"#),
         format!(r#"{{"action":"sync","after":"{secret}"}}"#),
         format!(r#"{{"action":"ping","nonce":"{secret}"}}"#),
+        format!(r#"{{"action":"device","push":[{{"service":"fcm","token":"{secret}"}}]}}"#),
+        format!(r#"{{"action":"device","notices":{{"quiet":"{secret}"}}}}"#),
     ] {
         let rejected = ClientFrame::parse(&frame).expect_err("rejected");
         assert!(rejected.detail.len() < 200 && !rejected.detail.contains("secret"), "{}", rejected.detail);
@@ -164,6 +174,29 @@ fn an_ack_keeps_each_ref_once_and_counts_garbage() {
     let refs: Vec<String> = ack.refs.iter().map(ToString::to_string).collect();
     assert_eq!(refs, [format!("{ID}~alice"), format!("{ID}~alice~*")]);
     assert_eq!(ack.malformed, 2);
+}
+
+#[test]
+fn a_device_says_as_much_as_it_wants_and_each_target_once() {
+    let read = |members: &str| match ClientFrame::parse(&format!(r#"{{"action":"device"{members}}}"#)) {
+        Ok(ClientFrame::Device { nonce: None, said }) => said,
+        other => panic!("{members}: {other:?}"),
+    };
+    assert_eq!(read(""), Enrolment::default());
+    assert_eq!(read(r#","presence":true"#), Enrolment { presence: Some(true), ..Enrolment::default() });
+    assert_eq!(read(r#","push":[],"later":1"#), Enrolment { push: Some(Vec::new()), ..Enrolment::default() });
+    let twice = read(r#","push":[{"service":"fcm","token":"t"},{"service":"fcm","token":"t"}]"#);
+    assert_eq!(twice.push, Some(vec![PushTarget::Fcm { token: "t".to_owned() }]));
+    let default = Enrolment { notices: Some(Notices::default()), ..Enrolment::default() };
+    assert_eq!(read(r#","notices":{}"#), default);
+    let target = |n: usize| format!(r#"{{"service":"fcm","token":"t{n}"}}"#);
+    let long = |n: usize| format!(r#"{{"service":"fcm","token":"{n}{}"}}"#, "x".repeat(1_010));
+    for targets in [(0..5).map(target).collect::<Vec<_>>(), (0..3).map(long).collect()] {
+        let frame = format!(r#"{{"action":"device","nonce":"n","push":[{}]}}"#, targets.join(","));
+        let rejected = ClientFrame::parse(&frame).expect_err("too many, or too long");
+        assert_eq!((rejected.code, rejected.nonce), (Code::InvalidFrame, Nonce::new("n".to_owned())));
+        assert!(rejected.detail.contains("at most 4 push targets, 3 KB"), "{}", rejected.detail);
+    }
 }
 
 #[test]
@@ -190,6 +223,17 @@ fn clients_render_what_the_server_reads() {
         ClientFrame::parse(&sync),
         Ok(ClientFrame::Sync(Sync { nonce: None, after: Some(reference), limit: 5 }))
     );
+    let said = Enrolment {
+        presence: Some(false),
+        push: Some(vec![PushTarget::Fcm { token: "t".to_owned() }]),
+        notices: Some(Notices { preview: true, quiet: Quiet::Always }),
+    };
+    let device = ClientFrame::render_device(&said, Nonce::new("n".to_owned()).as_ref());
+    expect![[
+        r#"{"action":"device","presence":false,"push":[{"service":"fcm","token":"t"}],"notices":{"preview":true,"quiet":"always"},"nonce":"n"}"#
+    ]]
+    .assert_eq(&device);
+    assert_eq!(ClientFrame::parse(&device), Ok(ClientFrame::Device { nonce: Nonce::new("n".to_owned()), said }));
     assert_eq!(ClientFrame::parse(&ClientFrame::render_ping()), Ok(ClientFrame::Ping { nonce: None }));
 }
 
@@ -200,7 +244,8 @@ proptest! {
     }
 
     #[test]
-    fn no_json_makes_it_panic(action in "send|ack|read|sync|ping", value in "[\\[\\]{}\",:0-9a-z~*]{0,80}") {
-        let _ = ClientFrame::parse(&format!(r#"{{"action":"{action}","messages":[{value}],"refs":[{value}]}}"#));
+    fn no_json_makes_it_panic(action in "send|ack|read|sync|device|ping", value in "[\\[\\]{}\",:0-9a-z~*]{0,80}") {
+        let lists = format!(r#""messages":[{value}],"refs":[{value}],"push":[{value}]"#);
+        let _ = ClientFrame::parse(&format!(r#"{{"action":"{action}",{lists}}}"#));
     }
 }

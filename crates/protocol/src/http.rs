@@ -11,11 +11,9 @@ use crate::client_frame::{AFTER_SAYS, Ack, Fields, LIMIT_SAYS, Send, Sync, each_
 use crate::code::Code;
 use crate::export::ExportCursor;
 use crate::ids::{AttachmentId, DeviceId, GroupId, GroupName, UserId};
-use crate::limits::{
-    MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_PUSH_BYTES, MAX_PUSH_TARGETS, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE,
-};
+use crate::limits::{MAX_GROUPS_PER_PAGE, MAX_OLD_FRAMES, MAX_SYNC_LIMIT, MAX_USERS_PER_CHANGE};
 use crate::media_type::MediaType;
-use crate::push::{Enrolment, PushTarget};
+use crate::push::Enrolment;
 use crate::receipt::ReceiptEvent;
 
 /// Largest body of a request, in bytes.
@@ -56,6 +54,7 @@ const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const EXPORT: &str = "/v1/me/export";
 const DEVICE: &str = "/v1/devices/{device}";
+const PUSH: &str = "/v1/push";
 const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
@@ -73,6 +72,7 @@ pub const ENDPOINTS: &[Endpoint] = &[
     Endpoint { path: ME, methods: &["DELETE"] },
     Endpoint { path: EXPORT, methods: &["GET"] },
     Endpoint { path: DEVICE, methods: &["PUT", "DELETE"] },
+    Endpoint { path: PUSH, methods: &["GET"] },
     Endpoint { path: PRESENCE, methods: &["GET"] },
     Endpoint { path: GROUPS, methods: &["GET"] },
     Endpoint { path: GROUP, methods: &["GET", "PUT", "PATCH"] },
@@ -139,6 +139,8 @@ pub enum Call {
         /// Which.
         device: DeviceId,
     },
+    /// What a browser subscribes with.
+    ShowPush,
     /// Whether a user is there, and when he last was.
     ShowPresence {
         /// Whose.
@@ -247,6 +249,7 @@ impl HttpRequest<'_> {
             (EXPORT, "GET") => self.export(),
             (DEVICE, "PUT") => self.enrol_device(named(names.first().copied())?),
             (DEVICE, "DELETE") => Ok(Call::ForgetDevice { device: named(names.first().copied())? }),
+            (PUSH, "GET") => Ok(Call::ShowPush),
             (PRESENCE, "GET") => Ok(Call::ShowPresence { user: named(names.first().copied())? }),
             (GROUPS, "GET") => self.list_groups(),
             (GROUP, "GET") => Ok(Call::ShowGroup { group: group()? }),
@@ -326,24 +329,12 @@ impl HttpRequest<'_> {
         Ok(Call::Export { from: from.map_err(|_| BadRequest::new(Code::InvalidCursor, says))?.unwrap_or_default() })
     }
 
-    /// Nothing has to be said of a device. What else there is to say is up to newer clients.
     fn enrol_device(&self, device: DeviceId) -> Result<Call, BadRequest> {
         if self.body.is_empty() {
             return Ok(Call::EnrolDevice { device, said: Enrolment::default() });
         }
-        let fields = self.fields()?;
-        let invalid = |says| BadRequest::new(Code::InvalidRequest, says);
-        let presence = fields.typed("presence");
-        let presence = presence.map_err(|_| invalid("`presence` is true or false; leave it out to change nothing"))?;
-        let push = push_targets(&fields).ok_or_else(|| {
-            invalid("`push` is a list of at most 4 push targets, 3 KB together; leave it out to change nothing")
-        })?;
-        let notices = fields.typed("notices").map_err(|_| {
-            invalid(
-                "`notices` is {\"preview\": true or false, \"quiet\": \"never\", \"always\" or hours}; leave it out to change nothing",
-            )
-        })?;
-        Ok(Call::EnrolDevice { device, said: Enrolment { presence, push, notices } })
+        let said = Enrolment::read(&self.fields()?).map_err(|detail| BadRequest::new(Code::InvalidRequest, detail))?;
+        Ok(Call::EnrolDevice { device, said })
     }
 
     fn list_groups(&self) -> Result<Call, BadRequest> {
@@ -444,17 +435,6 @@ fn users(fields: &Fields<'_>) -> Result<Option<Vec<UserId>>, BadRequest> {
         return Err(no_users());
     }
     Ok(Some(each_once(listed)))
-}
-
-/// The push targets of a body, each once: none where it names none, `None` where what it names is no such list.
-fn push_targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
-    let Some(listed) = fields.typed::<Vec<PushTarget>>("push").ok()? else { return Some(None) };
-    if listed.len() > MAX_PUSH_TARGETS {
-        return None;
-    }
-    let targets = each_once(listed);
-    let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
-    (bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }
 
 fn is_admin(fields: &Fields<'_>) -> Result<bool, BadRequest> {

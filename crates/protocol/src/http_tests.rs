@@ -1,6 +1,7 @@
 //! Requests as they are read: each endpoint, and what is wrong with bad ones.
 
 use super::*;
+use crate::notices::{Notices, Quiet, QuietHours};
 
 const REF: &str = "0198a5c0-7c00-7abc-8def-0123456789ab~auth0|a+b";
 
@@ -198,6 +199,35 @@ fn an_export_goes_on_where_it_was() {
         ("after=groups&after=groups", Code::InvalidRequest),
     ] {
         assert_eq!(code("GET", &format!("/v1/me/export?{query}"), ""), Some(expected), "{query}");
+    }
+}
+
+#[test]
+fn a_device_may_say_how_it_wants_to_be_notified() {
+    let hours = QuietHours::new(1_320, 420, -330).map(Quiet::Hours).expect("hours");
+    for (body, notices) in [
+        ("{}", None),
+        (r#"{"notices":{}}"#, Some(Notices::default())),
+        (r#"{"notices":{"preview":true,"later":1}}"#, Some(Notices { preview: true, quiet: Quiet::Never })),
+        (r#"{"notices":{"quiet":"always"}}"#, Some(Notices { preview: false, quiet: Quiet::Always })),
+        (
+            r#"{"notices":{"quiet":{"from":1320,"to":420,"utc_offset":-330}}}"#,
+            Some(Notices { preview: false, quiet: hours }),
+        ),
+    ] {
+        let Ok(Call::EnrolDevice { said, .. }) = parse("PUT", "/v1/devices/a", body) else { panic!("{body}") };
+        assert_eq!(said, Enrolment { notices, ..Enrolment::default() }, "{body}");
+    }
+    for body in [
+        r#"{"notices":null}"#,
+        r#"{"notices":[]}"#,
+        r#"{"notices":{"preview":1}}"#,
+        r#"{"notices":{"preview":true,"preview":false}}"#,
+        r#"{"notices":{"quiet":"never"},"notices":{}}"#,
+        r#"{"notices":{"quiet":{"from":1320,"to":1440,"utc_offset":0}}}"#,
+    ] {
+        let bad = parse("PUT", "/v1/devices/a", body).expect_err(body);
+        assert_eq!(bad.code, Code::InvalidRequest, "{body}");
     }
 }
 

@@ -45,7 +45,7 @@ pub use ids::{AttachmentId, DeviceId, GroupId, GroupName, MessageId, Recipient, 
 pub use media_type::MediaType;
 pub use notices::{Notices, Quiet, QuietHours};
 pub use packing::pack;
-pub use push::{Enrolment, PushTarget};
+pub use push::{Enrolment, PushTarget, VapidPublicKey};
 pub use receipt::{MessageName, Receipt, ReceiptEvent};
 pub use reference::{Ref, Shelf};
 pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};

@@ -1,20 +1,64 @@
 //! What a client says of its device: where it can be woken, and the rest. Who pushes there, and how, is not known here.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use crate::client_frame::{Fields, each_once};
+use crate::limits::{MAX_PUSH_BYTES, MAX_PUSH_TARGETS};
 use crate::notices::Notices;
 
 /// What is said of a device when it is made known; what is not said stays as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Enrolment {
     /// Whether it shows its presence from now on. A new device does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub presence: Option<bool>,
     /// Where it can be woken from now on. A new device has no such place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub push: Option<Vec<PushTarget>>,
     /// How it wants to be notified from now on. A new device has the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub notices: Option<Notices>,
+}
+
+impl Enrolment {
+    /// Reads the members of a frame or of the body of a request. Nothing has to be said, and what else there is to say is up to newer
+    /// clients.
+    ///
+    /// # Errors
+    /// What the first member that is not as it should be has to be.
+    pub(crate) fn read(fields: &Fields<'_>) -> Result<Self, &'static str> {
+        let presence =
+            fields.typed("presence").map_err(|_| "`presence` is true or false; leave it out to change nothing")?;
+        let push = targets(fields)
+            .ok_or("`push` is a list of at most 4 push targets, 3 KB together; leave it out to change nothing")?;
+        // A struct may be read from a list as well, which says nothing to whoever reads it.
+        let is_object = |raw: &RawValue| raw.get().starts_with('{');
+        if !fields.typed("notices").ok().flatten().is_none_or(is_object) {
+            return Err(NOTICES_SAYS);
+        }
+        let notices = fields.typed("notices").map_err(|_| NOTICES_SAYS)?;
+        Ok(Self { presence, push, notices })
+    }
+}
+
+/// What `notices` must be.
+const NOTICES_SAYS: &str = "`notices` is {\"preview\": true or false, \"quiet\": \"never\", \"always\" or \
+    {\"from\", \"to\": minutes of the day, \"utc_offset\": minutes}}; leave it out to change nothing";
+
+/// The push targets that are named, each once: none where none are, `None` where what is named is no such list.
+fn targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
+    let Some(listed) = fields.typed::<Vec<PushTarget>>("push").ok()? else { return Some(None) };
+    if listed.len() > MAX_PUSH_TARGETS {
+        return None;
+    }
+    let targets = each_once(listed);
+    let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
+    (bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }
 
 /// A way to wake a device. Its tokens are secrets between the device and who pushes: `Debug` shows the service alone.
@@ -47,6 +91,20 @@ pub enum PushTarget {
         /// The authentication secret: 16 bytes in base64url.
         auth: String,
     },
+}
+
+impl PushTarget {
+    /// Where it leads: the service, and what that knows the app or the browser by. Two targets of the same place are the same for whoever
+    /// is woken there, whatever else they say. As secret as the target.
+    pub fn place(&self) -> (&'static str, Cow<'_, str>) {
+        match self {
+            Self::Sns { endpoint } => ("sns", endpoint.into()),
+            Self::Fcm { token } => ("fcm", token.into()),
+            // Hexadecimal digits are read in either case. The token is of one app already, whatever the topic.
+            Self::Apns { token, .. } => ("apns", token.to_ascii_lowercase().into()),
+            Self::WebPush { endpoint, .. } => ("webpush", endpoint.into()),
+        }
+    }
 }
 
 /// The same before it is judged.
@@ -89,6 +147,31 @@ impl fmt::Debug for PushTarget {
             Self::Apns { .. } => "Apns",
             Self::WebPush { .. } => "WebPush",
         })
+    }
+}
+
+/// What a browser subscribes with (RFC 8292): the public key of a deployment, an uncompressed point of P-256 in base64url without padding.
+/// Whether the point lies on the curve is for browsers to find out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct VapidPublicKey(String);
+
+/// What is no such key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no uncompressed point of P-256 in base64url: 87 characters, without padding, that begin with B")]
+pub struct InvalidVapidPublicKey;
+
+impl FromStr for VapidPublicKey {
+    type Err = InvalidVapidPublicKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // 65 bytes, the first of them 4; of the last character two bits are left over.
+        let good = text.len() == 87
+            && is_base64url(text, 87)
+            && text.starts_with('B')
+            && text[1..].starts_with(|second: char| second.is_ascii_uppercase() && second <= 'P')
+            && text.ends_with(|last| "AEIMQUYcgkosw048".contains(last));
+        if good { Ok(Self(text.to_owned())) } else { Err(InvalidVapidPublicKey) }
     }
 }
 
@@ -138,6 +221,18 @@ mod tests {
             let target = read(&json).unwrap_or_else(|| panic!("{json}"));
             assert_eq!(serde_json::to_string(&target).expect("JSON"), json);
             assert!(format!("{target:?}").len() < 8, "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_vapid_public_key_is_an_uncompressed_point() {
+        // The one of RFC 8292.
+        let key = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs";
+        assert_eq!(key.parse().map(|VapidPublicKey(text)| text).as_deref(), Ok(key));
+        let (padded, short, standard) = (format!("{key}="), &key[..86], key.replace('_', "/").replace('-', "+"));
+        let (compressed, odd) = (key.replacen("BA", "Ag", 1), format!("{short}t"));
+        for bad in ["", &padded, short, &standard, &compressed, &odd, &key.replacen("BA", "BQ", 1), &"é".repeat(43)] {
+            assert_eq!(bad.parse::<VapidPublicKey>(), Err(InvalidVapidPublicKey), "{bad}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What the server says: `accepted`, `messages`, `drained`, `error` and `pong`, rendered by functions, parsed by clients.
+//! What the server says: `accepted`, `messages`, `drained`, `device`, `error` and `pong`, rendered by functions, parsed by clients.
 
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,12 @@ pub enum ServerFrame {
         /// When API Gateway will cut this connection.
         reconnect_by: Timestamp,
     },
+    /// The answer to `device`: it is as was said.
+    Device {
+        /// The request's.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        nonce: Option<Nonce>,
+    },
     /// A frame could not be taken as a whole, or the connection was displaced.
     Error {
         /// What is wrong.
@@ -172,6 +178,7 @@ impl ServerFrame {
             "accepted" => Self::Accepted { ids: members.ids?, refused: members.refused?, at: members.at?, nonce },
             "messages" => Self::Messages { messages: members.messages?, more: members.more, nonce },
             "drained" => Self::Drained { reconnect_by: members.reconnect_by? },
+            "device" => Self::Device { nonce },
             "error" => Self::Error { code: members.code?, detail: members.detail?, nonce },
             "pong" => Self::Pong { nonce },
             _ => return None,

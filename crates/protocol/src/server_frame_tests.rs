@@ -65,6 +65,12 @@ fn drained() {
 }
 
 #[test]
+fn device() {
+    check(&ServerFrame::Device { nonce: None }, &expect![[r#"{"type":"device"}"#]]);
+    check(&ServerFrame::Device { nonce: Nonce::new("n".to_owned()) }, &expect![[r#"{"type":"device","nonce":"n"}"#]]);
+}
+
+#[test]
 fn error() {
     check(
         &ServerFrame::Error { code: Code::UnknownAction, detail: "why".to_owned(), nonce: None },

@@ -4,6 +4,7 @@
 
 mod attachments;
 mod groups;
+mod push;
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,9 +13,7 @@ use delivery::{
     Address, Await, Connection, Device, Dialect, Directory, Due, Enrolment, Envelope, Holder, Inbox, Job, Key, Lookup,
     Pending, Queue, Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
-use protocol::{
-    Body, DeviceId, Kind, MessageName, Notices, PushTarget, Quiet, ReceiptEvent, Recipient, Ref, Timestamp, UserId,
-};
+use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
 
 pub use attachments::{attachments, files};
 pub use groups::groups;
@@ -204,9 +203,7 @@ pub async fn directory(directory: impl Directory) {
     devices_are_known_without_a_connection(&directory).await;
     it_is_noted_when_devices_were_seen(&directory).await;
     who_shows_presence_has_said_so(&directory).await;
-    a_device_is_woken_where_it_said_last(&directory).await;
-    dead_push_targets_are_dropped_only_if_none_was_renewed(&directory).await;
-    a_device_is_known_since_it_first_came_and_says_when_it_was_woken(&directory).await;
+    push::push(&directory).await;
     wake_states_are_replaced_only_if_unchanged(&directory).await;
     a_connection_keeps_its_dialect_and_leaves_it_to_none(&directory).await;
 }
@@ -359,83 +356,6 @@ async fn who_shows_presence_has_said_so(directory: &impl Directory) {
     directory.forget(&phone).await.expect("forgotten");
     directory.register(&phone, &connection("c2", 2), NOW).await.expect("an outcome");
     assert!(!shows().await, "a device that was forgotten is a new one");
-}
-
-async fn a_device_is_woken_where_it_said_last(directory: &impl Directory) {
-    let phone = address("ida", "phone");
-    let target = |token: &str| PushTarget::Fcm { token: token.to_owned() };
-    let said = |push: &[PushTarget]| Enrolment { push: Some(push.to_vec()), ..Enrolment::default() };
-    let push = async || only_device(directory, "ida", NOW).await.push;
-    for targets in [vec![target("a"), target("b")], vec![target("c")], vec![]] {
-        directory.enrol(&phone, &said(&targets), NOW).await.expect("enrolled");
-        directory
-            .enrol(&phone, &Enrolment { presence: Some(true), ..Enrolment::default() }, NOW)
-            .await
-            .expect("enrolled");
-        directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
-        directory.left(&phone, &"c1".into(), NOW).await.expect("left");
-        assert_eq!(push().await, targets, "nothing else changes it");
-        let wakeable = directory.wakeable(&phone.user, &holder("phone")).await.expect("an answer");
-        assert_eq!(wakeable.map(|known| known.push), Some(targets));
-    }
-    let both = Enrolment { presence: Some(false), push: Some(vec![target("d")]), ..Enrolment::default() };
-    directory.enrol(&phone, &both, NOW).await.expect("enrolled");
-    let device = only_device(directory, "ida", NOW).await;
-    assert_eq!((device.shows_presence, device.push), (false, vec![target("d")]));
-    directory
-        .enrol(&phone, &Enrolment { presence: Some(false), push: Some(vec![]), ..Enrolment::default() }, NOW)
-        .await
-        .expect("enrolled");
-    assert!(push().await.is_empty());
-    let quiet = Notices { preview: true, quiet: Quiet::Always };
-    let notices = async || {
-        let wakeable = directory.wakeable(&phone.user, &holder("phone")).await.expect("an answer");
-        wakeable.expect("a device").notices
-    };
-    assert_eq!(notices().await, Notices::default());
-    for said in [quiet, Notices::default()] {
-        let enrolment = Enrolment { notices: Some(said), ..Enrolment::default() };
-        directory.enrol(&phone, &enrolment, NOW).await.expect("enrolled");
-        directory.enrol(&phone, &both, NOW).await.expect("enrolled");
-        assert_eq!(notices().await, said, "nothing else changes it");
-    }
-}
-
-async fn dead_push_targets_are_dropped_only_if_none_was_renewed(directory: &impl Directory) {
-    let phone = address("jan", "phone");
-    let target = |token: &str| PushTarget::Fcm { token: token.to_owned() };
-    let said = |push: &[PushTarget]| Enrolment { push: Some(push.to_vec()), ..Enrolment::default() };
-    let push = async || only_device(directory, "jan", NOW).await.push;
-    let both = [target("a"), target("b")];
-    directory.enrol(&phone, &said(&both), NOW).await.expect("enrolled");
-    directory.drop_push(&phone, &both[..1], &both).await.expect("an outcome");
-    assert_eq!(push().await, both, "it was something else that is dead");
-    for (before, dead, left) in [(&both[..], &both[1..], &both[..1]), (&both[..1], &both, &[])] {
-        for _again in 0..2 {
-            directory.drop_push(&phone, before, dead).await.expect("an outcome");
-            assert_eq!(push().await, left);
-        }
-    }
-    directory.forget(&phone).await.expect("forgotten");
-    directory.drop_push(&phone, &[], &both).await.expect("an outcome");
-    assert!(directory.devices(&phone.user, NOW).await.expect("devices").is_empty(), "it is not made known again");
-}
-
-async fn a_device_is_known_since_it_first_came_and_says_when_it_was_woken(directory: &impl Directory) {
-    let phone = address("kim", "phone");
-    let later = NOW.plus(Duration::from_secs(5));
-    let device = async || only_device(directory, "kim", NOW).await;
-    directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
-    directory.enrol(&phone, &Enrolment::default(), later).await.expect("enrolled");
-    directory.register(&phone, &connection("c2", 2), later).await.expect("an outcome");
-    assert_eq!((device().await.known_since, device().await.last_wake), (Some(NOW), None));
-    let woken = WakeState { last: Some(later), due: None };
-    let before = WakeState::default();
-    let replaced = directory.replace_wake_state(&phone.user, &holder("phone"), &before, &woken, NOW).await;
-    assert_eq!((replaced, device().await.last_wake), (Ok(true), Some(later)));
-    directory.forget(&phone).await.expect("forgotten");
-    directory.enrol(&phone, &Enrolment::default(), later).await.expect("enrolled");
-    assert_eq!(device().await.known_since, Some(later), "a device that was forgotten is a new one");
 }
 
 async fn wake_states_are_replaced_only_if_unchanged(directory: &impl Directory) {

@@ -52,6 +52,7 @@ impl MemoryDirectory {
             last_seen: known.last_seen,
             shows_presence: known.shows_presence,
             push: known.push.clone(),
+            notices: known.notices,
             known_since: known.known_since,
             last_wake: state
                 .wakes
@@ -116,6 +117,9 @@ impl Directory for MemoryDirectory {
     async fn enrol(&self, address: &Address, said: &Enrolment, now: Timestamp) -> Result<(), Failure> {
         self.ledger.enter("enrol")?;
         let mut state = lock(&self.state);
+        for known in state.devices.values_mut().flat_map(BTreeMap::values_mut) {
+            known.push.retain(|target| !said.push.iter().flatten().any(|moved| moved.place() == target.place()));
+        }
         let known = state.devices.entry(address.user.clone()).or_default().entry(address.device.clone()).or_default();
         known.last_seen = now;
         known.shows_presence = said.presence.unwrap_or(known.shows_presence);

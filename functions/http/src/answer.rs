@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use delivery::{Attachment, Device, Failure, Group, GroupPage, Membership, Presence, Row, SignedUrl, Upload};
 use lambda::http::Response;
 use protocol::{
-    AttachmentId, BadRequest, Code, Delivery, DeviceId, GroupId, GroupName, MediaType, PushTarget, ServerFrame,
-    Timestamp, UserId,
+    AttachmentId, BadRequest, Code, Delivery, DeviceId, GroupId, GroupName, MediaType, Notices, PushTarget,
+    ServerFrame, Timestamp, UserId, VapidPublicKey,
 };
 use serde::Serialize;
 
@@ -17,6 +17,11 @@ use crate::group_change::Unchanged;
 struct ErrorBody<'a> {
     code: Code,
     detail: &'a str,
+}
+
+#[derive(Serialize)]
+struct PushBody<'a> {
+    vapid: Option<&'a VapidPublicKey>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +98,7 @@ struct DeviceLine<'a> {
     device: &'a DeviceId,
     presence: bool,
     push: &'a [PushTarget],
+    notices: Notices,
     connected_at: Option<Timestamp>,
     last_seen: Timestamp,
 }
@@ -170,6 +176,10 @@ pub(crate) fn page(page: Result<String, ServerFrame>) -> Response {
     }
 }
 
+pub(crate) fn push(vapid: Option<&VapidPublicKey>) -> Response {
+    json(200, &PushBody { vapid })
+}
+
 pub(crate) fn presence(user: &UserId, Presence { connected, last_seen }: Presence) -> Response {
     json(200, &PresenceBody { user, connected, last_seen })
 }
@@ -221,6 +231,7 @@ fn device_line(device: &Device) -> DeviceLine<'_> {
         device: &device.id,
         presence: device.shows_presence,
         push: &device.push,
+        notices: device.notices,
         connected_at,
         last_seen: device.last_seen,
     }

@@ -20,7 +20,7 @@ use delivery::{
 use futures::future::{OptionFuture, join};
 use lambda::HandlerError;
 use lambda::http::{Request, Response, request};
-use protocol::{Call, Code, GroupId, Timestamp, UserId};
+use protocol::{Call, Code, GroupId, Timestamp, UserId, VapidPublicKey};
 use route::Answers;
 use serde_json::Value;
 
@@ -42,6 +42,8 @@ pub struct Http<I, D, G, Q, A, C, F> {
     pub files: F,
     /// Which attachments are taken.
     pub attachment_rules: AttachmentRules,
+    /// What browsers subscribe with; none if they are not pushed to.
+    pub vapid_public_key: Option<VapidPublicKey>,
 }
 
 impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections, F: Files> Http<I, D, G, Q, A, C, F> {
@@ -93,6 +95,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, A: Attachments, C: Connections
                 Ok(export) => answer::export(user, &export),
                 Err(failure) => answer::failed(&failure),
             },
+            Call::ShowPush => answer::push(self.vapid_public_key.as_ref()),
             Call::ShowPresence { user: contact } => self.show_presence(&contact, now).await,
             Call::ListGroups { after, limit } => self.list_groups(user, after.as_ref(), limit).await,
             Call::ShowGroup { group } => self.show_group(user, &group).await,

@@ -22,6 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         connections: GatewayConnections::new(aws.connections(settings.connections_url), aws.meter()),
         files: aws.files(&settings.attachments_bucket),
         attachment_rules: settings.attachment_rules,
+        vapid_public_key: settings.vapid_public_key,
     };
     start::serve(|event, invocation| function.handle(event, invocation)).await
 }

@@ -2,6 +2,7 @@
 
 use delivery::AttachmentRules;
 use lambda::settings::{InvalidSettings, Reader};
+use protocol::VapidPublicKey;
 
 /// What a deployment says to `http`.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub attachments_bucket: String,
     /// `VARTALAP_MAX_ATTACHMENT_BYTES`, `VARTALAP_ATTACHMENT_TYPES` and `VARTALAP_ATTACHMENT_DAYS`.
     pub attachment_rules: AttachmentRules,
+    /// `VARTALAP_VAPID_PUBLIC_KEY`, what browsers subscribe with.
+    pub vapid_public_key: Option<VapidPublicKey>,
 }
 
 impl Settings {
@@ -37,6 +40,7 @@ impl Settings {
             types: from.optional("VARTALAP_ATTACHMENT_TYPES").unwrap_or(defaults.types),
             lifetime: from.optional("VARTALAP_ATTACHMENT_DAYS").unwrap_or(defaults.lifetime),
         };
+        let vapid_public_key = from.optional("VARTALAP_VAPID_PUBLIC_KEY");
         let settings = || {
             Some(Self {
                 directory_table: directory_table?,
@@ -45,6 +49,7 @@ impl Settings {
                 connections_url: connections_url?,
                 attachments_bucket: attachments_bucket?,
                 attachment_rules,
+                vapid_public_key,
             })
         };
         from.finish(settings())

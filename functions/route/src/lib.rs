@@ -1,5 +1,6 @@
 //! `route`: runs the frames that clients send. What `send`, `ack`, `read` and `sync` are answered is in [`Answers`], which serves HTTP as well;
-//! whatever else arrives is told what is wrong with it. What an old client says is translated in [`mod@legacy`].
+//! of `device` is kept what a device says of itself, and whatever else arrives is told what is wrong with it. What an old client says is
+//! translated in [`mod@legacy`].
 //!
 //! Answers go back as the route response, which costs no `@connections` call; the routes `ack` and `read` have none, so what is
 //! wrong with those is posted.
@@ -8,10 +9,10 @@ mod answers;
 pub mod legacy;
 mod settings;
 
-use delivery::{Address, Attachments, Connections, Dialect, Groups, Inbox, Invocation, Queue};
+use delivery::{Address, Attachments, Connections, Dialect, Directory, Groups, Inbox, Invocation, Queue};
 use lambda::HandlerError;
 use lambda::websocket::{inbound, response};
-use protocol::{ClientFrame, ReceiptEvent, Rejected, ServerFrame};
+use protocol::{ClientFrame, Code, Enrolment, Nonce, ReceiptEvent, Rejected, ServerFrame, Timestamp};
 use serde_json::Value;
 
 use crate::legacy::{Outcome, PONG};
@@ -24,14 +25,16 @@ const UNANSWERED: [&str; 2] = ["ack", "read"];
 
 /// The function, on the ports that it uses.
 #[derive(Debug)]
-pub struct Route<I, G, Q, A, C> {
+pub struct Route<I, G, Q, A, D, C> {
     /// What is answered, however it was asked.
     pub answers: Answers<I, G, Q, A>,
+    /// What devices say of themselves.
+    pub directory: D,
     /// Where what is wrong with an ack is posted.
     pub connections: C,
 }
 
-impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, C: Connections> Route<I, G, Q, A, C> {
+impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, D: Directory, C: Connections> Route<I, G, Q, A, D, C> {
     /// Handles one frame. Whatever a client sends is answered, a good ack or read excepted.
     ///
     /// # Errors
@@ -68,9 +71,23 @@ impl<I: Inbox, G: Groups, Q: Queue, A: Attachments, C: Connections> Route<I, G, 
                 let page = self.answers.sync(address, sync, now).await;
                 Some(page.unwrap_or_else(|error| error.render()))
             }
+            Ok(ClientFrame::Device { nonce, said }) => Some(self.describe(address, &said, nonce, now).await.render()),
             // Usually answered by API Gateway itself, without this function.
             Ok(ClientFrame::Ping { nonce }) => Some(ServerFrame::Pong { nonce }.render()),
             Err(Rejected { nonce, code, detail }) => Some(ServerFrame::Error { code, detail, nonce }.render()),
+        }
+    }
+
+    /// What `PUT /v1/devices/{device}` does, for the device that says it.
+    async fn describe(&self, address: &Address, said: &Enrolment, nonce: Option<Nonce>, now: Timestamp) -> ServerFrame {
+        // Boxed: on the SDK's clients this is nested too deeply for the compiler to lay out in its caller.
+        match Box::pin(self.directory.enrol(address, said, now)).await {
+            Ok(()) => ServerFrame::Device { nonce },
+            Err(failure) => {
+                tracing::error!(%failure, "what a device said of itself could not be kept");
+                let detail = "it could not be kept now; say it again".to_owned();
+                ServerFrame::Error { code: Code::Unavailable, detail, nonce }
+            }
         }
     }
 

@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use delivery::group::Role;
-use delivery::{Address, Attached, Attachment, Connection, Dialect, Envelope, Group, Holder, Inbox, Job, Member, Row};
+use delivery::{
+    Address, Attached, Attachment, Connection, Dialect, Directory, Envelope, Group, Holder, Inbox, Job, Member, Row,
+};
 use protocol::{
-    AttachmentId, Body, ClientFrame, Code, Kind, Outgoing, ReceiptEvent, Recipient, Ref, ServerFrame, UserId,
+    AttachmentId, Body, ClientFrame, Code, Kind, Notices, Outgoing, PushTarget, Quiet, ReceiptEvent, Recipient, Ref,
+    ServerFrame, UserId,
 };
 use route::{Answers, Route};
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryAttachments, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
+use testkit::{
+    Clock, MemoryAttachments, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, events,
+};
 
 struct Stage {
     clock: Clock,
-    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryConnections>,
+    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryDirectory, MemoryConnections>,
 }
 
 impl Stage {
@@ -26,6 +31,7 @@ impl Stage {
                 queue: MemoryQueue::new(clock.clone()),
                 attachments: MemoryAttachments::default(),
             },
+            directory: MemoryDirectory::default(),
             connections: MemoryConnections::default(),
         };
         Self { clock, function }
@@ -348,6 +354,48 @@ async fn a_sync_pages_through_both_shelves() {
     assert_eq!(seen, (0..5).map(|n| stage.clock.message_id(n)).collect::<Vec<_>>());
     stage.function.answers.inbox.ledger.fail_next("page", 1);
     let answer = stage.answer("sync", &ClientFrame::render_sync(None, None, None)).await;
+    assert_eq!(code_of(&answer), Some(Code::Unavailable));
+}
+
+#[tokio::test]
+async fn what_a_device_says_of_itself_is_kept_by_one_call_and_answered() {
+    let stage = Stage::new();
+    let frame = r#"{"action":"device","nonce":"n","presence":true,"push":[{"service":"fcm","token":"t"}],
+        "notices":{"preview":true}}"#;
+    let answer = stage.answer("device", frame).await;
+    assert!(matches!(&answer, ServerFrame::Device { nonce: Some(nonce) } if nonce.as_str() == "n"), "{answer:?}");
+    assert_eq!(stage.function.directory.ledger.take().into_iter().collect::<Vec<_>>(), [("enrol", 1)]);
+    let bob: UserId = "bob".parse().expect("a user");
+    let device = async || {
+        let wakeable = stage.function.directory.wakeable(&bob, &own()).await.expect("an answer").expect("a device");
+        let shows = stage.function.directory.devices_of(&bob, stage.clock.now())[0].shows_presence;
+        (shows, wakeable.push, wakeable.notices)
+    };
+    let target = PushTarget::Fcm { token: "t".to_owned() };
+    let notices = Notices { preview: true, quiet: Quiet::Never };
+    assert_eq!(device().await, (true, vec![target.clone()], notices));
+    stage.answer("device", r#"{"action":"device","presence":false}"#).await;
+    assert_eq!(device().await, (false, vec![target], notices), "what is left out stays as it is");
+    assert_eq!(stage.function.connections.ledger.calls("post"), 0);
+}
+
+#[tokio::test]
+async fn what_a_device_says_badly_changes_nothing_and_is_told_what_is_right() {
+    let stage = Stage::new();
+    for (members, says) in [
+        (r#""presence":"yes""#, "`presence` is true or false"),
+        (r#""push":[{"service":"fcm"}]"#, "`push` is a list of at most 4 push targets"),
+        (r#""notices":{"quiet":"sometimes"}"#, "`notices` is {"),
+    ] {
+        let answer = stage.answer("device", &format!(r#"{{"action":"device","nonce":"n",{members}}}"#)).await;
+        let ServerFrame::Error { code: Code::InvalidFrame, detail, nonce: Some(_) } = &answer else {
+            panic!("{answer:?}")
+        };
+        assert!(detail.starts_with(says), "{detail}");
+    }
+    assert!(stage.function.directory.ledger.take().is_empty());
+    stage.function.directory.ledger.fail_next("enrol", 1);
+    let answer = stage.answer("device", r#"{"action":"device"}"#).await;
     assert_eq!(code_of(&answer), Some(Code::Unavailable));
 }
 

@@ -8,11 +8,13 @@ use delivery::{Address, Connection, Dialect, Envelope, Group, Holder, Inbox, Job
 use protocol::{Body, Code, Kind, Recipient, Sender, ServerFrame, UserId};
 use route::{Answers, Route};
 use serde_json::{Value, json};
-use testkit::{Clock, MemoryAttachments, MemoryConnections, MemoryGroups, MemoryInbox, MemoryQueue, events};
+use testkit::{
+    Clock, MemoryAttachments, MemoryConnections, MemoryDirectory, MemoryGroups, MemoryInbox, MemoryQueue, events,
+};
 
 struct Stage {
     clock: Clock,
-    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryConnections>,
+    function: Route<MemoryInbox, MemoryGroups, MemoryQueue, MemoryAttachments, MemoryDirectory, MemoryConnections>,
 }
 
 /// What bob's old client is told, and by which way.
@@ -32,7 +34,8 @@ impl Stage {
             queue: MemoryQueue::new(clock.clone()),
             attachments: MemoryAttachments::default(),
         };
-        Self { clock, function: Route { answers, connections: MemoryConnections::default() } }
+        let (directory, connections) = (MemoryDirectory::default(), MemoryConnections::default());
+        Self { clock, function: Route { answers, directory, connections } }
     }
 
     async fn say_as(&self, dialect: Dialect, wants_acks: bool, route_key: &str, frame: &str) -> Told {
@@ -93,9 +96,9 @@ impl Stage {
     }
 
     fn calls(&self) -> BTreeMap<&'static str, u64> {
-        let Route { answers, connections } = &self.function;
+        let Route { answers, directory, connections } = &self.function;
         let ledgers = [&answers.inbox.ledger, &answers.groups.ledger, &answers.queue.ledger, &connections.ledger];
-        ledgers.into_iter().flat_map(testkit::Ledger::take).collect()
+        ledgers.into_iter().chain([&directory.ledger]).flat_map(testkit::Ledger::take).collect()
     }
 }
 

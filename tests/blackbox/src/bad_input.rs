@@ -41,6 +41,8 @@ pub(crate) async fn a_bad_frame_is_answered_with_its_code(cloud: &Deployment) {
         (r#"{"action":"sync","limit":101}"#, "invalid_frame"),
         (r#"{"action":"sync","nonce":7}"#, "invalid_frame"),
         (&long_nonce, "invalid_frame"),
+        (r#"{"action":"device","presence":7}"#, "invalid_frame"),
+        (r#"{"action":"device","push":[{}]}"#, "invalid_frame"),
         (r#"{"action":"ack"}"#, "invalid_frame"),
         (r#"{"action":"ack","refs":[]}"#, "invalid_frame"),
         (r#"{"action":"ack","refs":["garbage"]}"#, "invalid_ref"),

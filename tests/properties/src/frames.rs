@@ -37,6 +37,11 @@ pub fn client_frame(data: &[u8]) {
             let rendered = ClientFrame::render_sync(sync.after.as_ref(), Some(sync.limit), sync.nonce.as_ref());
             assert_eq!(ClientFrame::parse(&rendered), Ok(ClientFrame::Sync(sync)));
         }
+        Ok(ClientFrame::Device { nonce, said }) => {
+            let again = ClientFrame::parse(&ClientFrame::render_device(&said, nonce.as_ref()));
+            assert_eq!(again, Ok(ClientFrame::Device { nonce: nonce.clone(), said }));
+            check_answer(&ServerFrame::Device { nonce });
+        }
         Ok(ClientFrame::Ping { nonce }) => check_answer(&ServerFrame::Pong { nonce }),
         Err(Rejected { nonce, code, detail }) => {
             assert!(matches!(code, Code::InvalidFrame | Code::UnknownAction | Code::InvalidCursor), "{code:?}");
@@ -111,6 +116,7 @@ fn check_answer(answer: &ServerFrame) {
     assert_eq!(ServerFrame::parse(&rendered).as_ref(), Some(answer));
     let (ServerFrame::Accepted { nonce, .. }
     | ServerFrame::Messages { nonce, .. }
+    | ServerFrame::Device { nonce }
     | ServerFrame::Error { nonce, .. }
     | ServerFrame::Pong { nonce }) = answer
     else {
@@ -166,6 +172,10 @@ pub fn client_frame_seeds() -> Vec<String> {
     };
     let (user, group) = (message(r#"{"user":"bob"}"#), message(r#"{"group":"team"}"#));
     let after = known::<Ref>(&format!("{ID}~alice~*"));
+    let targets = format!(
+        r#"{{"service":"fcm","token":"{MARK}"}},{{"service":"apns","token":"00fc","topic":"com.example.chat"}}"#
+    );
+    let notices = r#"{"preview":true,"quiet":{"from":1320,"to":420,"utc_offset":-330}}"#;
     vec![
         format!(r#"{{"action":"send","nonce":"n1","messages":[{user},{group}]}}"#),
         format!(
@@ -176,6 +186,7 @@ pub fn client_frame_seeds() -> Vec<String> {
         ),
         format!(r#"{{"action":"ack","nonce":"n2","refs":["{ID}~alice","{ID}~alice~*","{MARK}"]}}"#),
         ClientFrame::render_sync(Some(&after), Some(7), Nonce::new("n3".to_owned()).as_ref()),
+        format!(r#"{{"action":"device","nonce":"n4","presence":true,"push":[{targets}],"notices":{notices}}}"#),
         ClientFrame::render_ping(),
     ]
 }
@@ -241,6 +252,7 @@ pub fn server_frame_seeds() -> Vec<String> {
         format!(r#"{{"type":"accepted","ids":["{ID}"],"refused":{refused},"at":1755500000000,"nonce":"n"}}"#),
         pack_page(&[delivery(0, "hi \u{ffff}"), delivery(1, "\u{1f600}")], true, Nonce::new("n".to_owned()).as_ref()),
         ServerFrame::Drained { reconnect_by: NOW }.render(),
+        ServerFrame::Device { nonce: Nonce::new("n".to_owned()) }.render(),
         ServerFrame::Error { code: Code::Displaced, detail: "why".to_owned(), nonce: None }.render(),
         r#"{"type":"pong"}"#.to_owned(),
         r#"{"message":"Internal server error","connectionId":"c=","requestId":"r="}"#.to_owned(),

@@ -354,7 +354,12 @@ impl DeviceTask {
             Some(ServerFrame::Drained { .. }) => session.sync_at = None,
             Some(ServerFrame::Error { code: Code::Displaced, .. }) => return true,
             // Its acks are sent again when their messages come again.
-            Some(ServerFrame::Error { code: Code::Unavailable, .. } | ServerFrame::Pong { .. }) | None => {}
+            Some(
+                ServerFrame::Error { code: Code::Unavailable, .. }
+                | ServerFrame::Device { .. }
+                | ServerFrame::Pong { .. },
+            )
+            | None => {}
             Some(ServerFrame::Error { code, detail, .. }) => {
                 self.world.violate(|| format!("a good frame was refused: {code:?}, {detail}"));
             }

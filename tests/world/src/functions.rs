@@ -91,7 +91,7 @@ pub(crate) struct Ended {
 
 pub(crate) struct Functions {
     connect: Connect<Port, Port, Port>,
-    route: Route<Port, Port, Port, Port, Port>,
+    route: Route<Port, Port, Port, Port, Port, Port>,
     deliver: Deliver<Port, Port, Port, Port, Port, Port, Port>,
     notify: Notify<Port, Port, Port, Port>,
     http: Http<Port, Port, Port, Port, Port, Port, MemoryFiles>,
@@ -105,13 +105,14 @@ impl Functions {
         let answers = || Answers { inbox: port(), groups: port(), queue: port(), attachments: port() };
         Self {
             connect: Connect { authorizer, directory: port(), queue: port(), connections: port() },
-            route: Route { answers: answers(), connections: port() },
+            route: Route { answers: answers(), directory: port(), connections: port() },
             http: Http {
                 answers: answers(),
                 directory: port(),
                 connections: port(),
                 files: MemoryFiles::default(),
                 attachment_rules: AttachmentRules::default(),
+                vapid_public_key: None,
             },
             deliver: Deliver {
                 inbox: port(),

@@ -114,7 +114,7 @@ impl Sockets {
         let action = serde_json::from_str::<Value>(&frame).unwrap_or_default()["action"].clone();
         let route = action
             .as_str()
-            .filter(|action| ["send", "ack", "read", "sync", "ping"].contains(action))
+            .filter(|action| ["send", "ack", "read", "sync", "device", "ping"].contains(action))
             .unwrap_or("$default");
         if route == "ping" {
             return;

@@ -1,8 +1,9 @@
-//! What is kept of a device's pushes: its targets, and how it wants to be notified.
+//! What the item of a device says of how it is woken and notified. Whose push targets are is in `claim.rs`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use protocol::{Notices, PushTarget};
 
-use super::{AttributeValue, Item, NOTICES, PUSH, Update, text};
+use super::{Item, NOTICES, PUSH, Update, text};
 
 /// Reads how a device wants to be notified. What cannot be read is as if it had never been said.
 pub fn notices(item: &Item) -> Notices {

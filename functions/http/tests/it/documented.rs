@@ -52,6 +52,7 @@ const ATTACHMENT: &str = "/v1/attachments/{attachment}";
 const ME: &str = "/v1/me";
 const EXPORT: &str = "/v1/me/export";
 const DEVICE: &str = "/v1/devices/{device}";
+const PUSH: &str = "/v1/push";
 const PRESENCE: &str = "/v1/users/{user}/presence";
 const GROUPS: &str = "/v1/groups";
 const GROUP: &str = "/v1/groups/{group}";
@@ -112,6 +113,9 @@ fn cases() -> Vec<Case> {
         case("PUT", DEVICE, phone, json!({"presence": true}), 204, ""),
         case("PUT", DEVICE, phone, json!([]), 400, "invalid_request"),
         case("PUT", DEVICE, phone, json!({"presence": "yes"}), 400, "invalid_request"),
+        case("PUT", DEVICE, phone, json!({"notices": {"preview": true, "quiet": "always"}}), 204, ""),
+        case("PUT", DEVICE, phone, json!({"notices": {"quiet": "sometimes"}}), 400, "invalid_request"),
+        case("GET", PUSH, PUSH, none.clone(), 200, ""),
         Case { failing: "enrol", ..case("PUT", DEVICE, phone, none.clone(), 503, "unavailable") },
         case("DELETE", DEVICE, phone, none.clone(), 204, ""),
         case("DELETE", DEVICE, "/v1/devices/a.b", none.clone(), 400, "invalid_request"),

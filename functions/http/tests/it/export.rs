@@ -60,6 +60,7 @@ async fn an_export_of_an_ordinary_user_is_one_answer() {
         stage.pend(device, n as u64, "hi").await;
     }
     stage.calls();
+    let notices = json!({"preview": false, "quiet": "never"});
     let kept = stage.function.answers.inbox.rows();
     let (whole, answers) = stage.export("bob").await;
     assert_eq!(answers, 1);
@@ -67,8 +68,8 @@ async fn an_export_of_an_ordinary_user_is_one_answer() {
     assert_eq!(
         whole["devices"],
         [
-            json!({"device": "phone", "presence": false, "push": [], "connected_at": now.as_millis(), "last_seen": now.as_millis()}),
-            json!({"device": "tablet", "presence": true, "push": [], "connected_at": null, "last_seen": now.as_millis()}),
+            json!({"device": "phone", "presence": false, "push": [], "notices": notices, "connected_at": now.as_millis(), "last_seen": now.as_millis()}),
+            json!({"device": "tablet", "presence": true, "push": [], "notices": notices, "connected_at": null, "last_seen": now.as_millis()}),
         ]
     );
     let member = json!({"group": "team", "name": "Team", "role": "member", "joined_at": joined_at.as_millis()});

@@ -7,4 +7,5 @@ mod documented;
 mod export;
 mod old_messages;
 mod presence;
+mod push;
 mod stage;

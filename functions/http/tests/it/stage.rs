@@ -44,7 +44,8 @@ impl<G: Groups> Stage<G> {
         let answers = Answers { inbox, groups, queue, attachments: MemoryAttachments::default() };
         let (directory, connections) = (MemoryDirectory::default(), MemoryConnections::default());
         let (files, attachment_rules) = (MemoryFiles::default(), AttachmentRules::default());
-        Self { function: Http { answers, directory, connections, files, attachment_rules }, clock }
+        let vapid_public_key = None;
+        Self { function: Http { answers, directory, connections, files, attachment_rules, vapid_public_key }, clock }
     }
 
     /// What `user` is answered. A body that is a string is sent as its text, anything but null as JSON.

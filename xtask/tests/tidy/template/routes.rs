@@ -6,7 +6,7 @@ use super::{Resource, Template, assert_found_out, assert_named, referred};
 use crate::assert_none;
 
 /// The routes whose answer goes back on the socket.
-const ANSWERED: [&str; 4] = ["send", "sync", "ping", "$default"];
+const ANSWERED: [&str; 5] = ["send", "sync", "device", "ping", "$default"];
 
 /// The others. An answer to a good ack would be a frame that is paid for and says nothing.
 const SILENT: [&str; 4] = ["ack", "read", "$connect", "$disconnect"];
