@@ -57,10 +57,10 @@ async fn a_device_is_woken_where_it_said_last(directory: &impl Directory) {
 }
 
 async fn dead_push_targets_are_dropped_only_if_none_was_renewed(directory: &impl Directory) {
-    let phone = address("jan", "phone");
+    let phone = address("uma", "phone");
     let target = |token: &str| PushTarget::Fcm { token: token.to_owned() };
     let said = |push: &[PushTarget]| Enrolment { push: Some(push.to_vec()), ..Enrolment::default() };
-    let push = async || only_device(directory, "jan", NOW).await.push;
+    let push = async || only_device(directory, "uma", NOW).await.push;
     let both = [target("a"), target("b")];
     directory.enrol(&phone, &said(&both), NOW).await.expect("enrolled");
     directory.drop_push(&phone, &both[..1], &both).await.expect("an outcome");
@@ -77,9 +77,9 @@ async fn dead_push_targets_are_dropped_only_if_none_was_renewed(directory: &impl
 }
 
 async fn a_device_is_known_since_it_first_came_and_says_when_it_was_woken(directory: &impl Directory) {
-    let phone = address("kim", "phone");
+    let phone = address("vera", "phone");
     let later = NOW.plus(Duration::from_secs(5));
-    let device = async || only_device(directory, "kim", NOW).await;
+    let device = async || only_device(directory, "vera", NOW).await;
     directory.register(&phone, &connection("c1", 1), NOW).await.expect("an outcome");
     directory.enrol(&phone, &Enrolment::default(), later).await.expect("enrolled");
     directory.register(&phone, &connection("c2", 2), later).await.expect("an outcome");
