@@ -43,7 +43,7 @@ pub fn claim_owner(item: &Item) -> Result<Address, UnreadableItem> {
 }
 
 /// The condition under which a claim is replaced: it is as it was read, or there is none if there was none. It names [`TTL`] by
-/// [`TTL_NAME`] if there was one.
+/// `TTL_NAME` if there was one.
 pub fn claim_unchanged(before: Option<&Item>) -> Update {
     let Some(before) = before else {
         return Update { condition: format!("attribute_not_exists({PK})"), ..Update::default() };
