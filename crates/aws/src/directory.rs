@@ -218,6 +218,7 @@ impl Directory for DynamoDirectory {
         match self.table.update(keys::device_key(address), keys::drop_push_update(before, &left)).send().await {
             Ok(output) => {
                 self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
+                claims::release_left(&self.table, address, before, &left).await;
                 Ok(())
             }
             Err(error) if is_condition_failure(&error) => Ok(()),

@@ -105,19 +105,21 @@ pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
 /// The absent devices that were told by a push of something that is acked now: they are to be told that it is.
 pub fn withdrawals(acked: &Acked, devices: &[Device]) -> Vec<HandOver> {
     let shared = acked.messages.iter().filter(|message| message.row.is_some_and(|row| row.shared));
-    let Some(newest) = shared.map(|message| &message.name).max_by_key(|name| name.id) else { return Vec::new() };
-    let was_told = |device: &&Device| {
-        let told = device.last_wake.is_some_and(|last| last >= newest.id.timestamp());
-        device.id != acked.device && device.connection.is_none() && !device.push.is_empty() && told
+    let names: Vec<&MessageName> = shared.map(|message| &message.name).collect();
+    let is_away =
+        |device: &&Device| device.id != acked.device && device.connection.is_none() && !device.push.is_empty();
+    let hand_over = |device: &Device| {
+        let last = device.last_wake?;
+        let newest = names.iter().filter(|name| name.id.timestamp() <= last).max_by_key(|name| name.id)?;
+        Some(HandOver {
+            user: acked.user.clone(),
+            device: Some(device.id.clone()),
+            reference: Ref { id: newest.id, sender: newest.from.clone(), shelf: Shelf::Own, watched: false },
+            reason: Reason::Acked,
+            due: None,
+        })
     };
-    let hand_over = |device: &Device| HandOver {
-        user: acked.user.clone(),
-        device: Some(device.id.clone()),
-        reference: Ref { id: newest.id, sender: newest.from.clone(), shelf: Shelf::Own, watched: false },
-        reason: Reason::Acked,
-        due: None,
-    };
-    devices.iter().filter(was_told).map(hand_over).collect()
+    devices.iter().filter(is_away).filter_map(hand_over).collect()
 }
 
 /// Decides who is told. `before` is what the senders were told of those of the messages that are [`in_question`]; `has_listeners` is

@@ -14,7 +14,7 @@ pub struct Notices {
 
 /// When notices make no sound: `"never"`, `"always"`, or hours of the day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", from = "Spelled", into = "Spelled")]
+#[serde(from = "Spelled", into = "Spelled")]
 pub enum Quiet {
     /// Every notice may make one.
     #[default]

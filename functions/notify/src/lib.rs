@@ -164,12 +164,13 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         Ok((wanting, true))
     }
 
-    /// What of these another device of the user has acked. Devices that have said nowhere to push to cost no look: nothing is taken back there.
+    /// What of these another device of the user has acked. A user with one device costs no look.
     async fn acked_elsewhere(&self, device: &DeviceId, rows: &[Row], now: Timestamp) -> Result<Vec<Ref>, Failure> {
-        let Some(user) = rows.first().map(|row| &row.user) else { return Ok(Vec::new()) };
+        let shared: Vec<&Row> = rows.iter().filter(|row| row.shared).collect();
+        let Some(user) = shared.first().map(|row| &row.user) else { return Ok(Vec::new()) };
         let mut acked = Vec::new();
         for other in self.directory.devices(user, now).await?.iter().filter(|other| other.id != *device) {
-            let given: Vec<&Row> = rows.iter().filter(|row| was_given(other, &row.envelope)).collect();
+            let given: Vec<&Row> = shared.iter().copied().filter(|row| was_given(other, &row.envelope)).collect();
             for rows in given.chunks(LOOKUPS) {
                 let holder = Holder::Device(other.id.clone());
                 let keys: Vec<Key> = rows.iter().map(|row| Key { holder: holder.clone(), ..row.key() }).collect();
@@ -190,6 +191,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             return Ok(Told::Nothing);
         }
         let acked_elsewhere = match &hand_over.device {
+            // Where nothing is pushed, nothing is taken back.
             Some(device) if !to.push.is_empty() => self.acked_elsewhere(device, &rows, now).await.map_err(failed)?,
             _ => Vec::new(),
         };

@@ -5,7 +5,7 @@ use delivery::Address;
 use protocol::{PushTarget, Timestamp};
 
 use super::{
-    Item, PK, PUSH, SK, TTL, TTL_NAME, UnreadableItem, Update, number, push_json, push_targets, text, text_of,
+    Item, PK, PUSH, SK, TTL, TTL_NAME, UnreadableItem, Update, keep_push_update, number, push_targets, text, text_of,
 };
 
 const CLAIM_PREFIX: &str = "P#";
@@ -81,20 +81,14 @@ pub fn move_push_update(device: &Item, moved: &[PushTarget]) -> Option<Update> {
     if gone.is_empty() {
         return None;
     }
-    let mut values = Item::from([(":before".to_owned(), device.get(PUSH)?.clone())]);
-    let update = if left.is_empty() {
-        format!("REMOVE {PUSH}")
-    } else {
-        values.insert(":left".to_owned(), push_json(&left));
-        format!("SET {PUSH} = :left")
-    };
-    Some(Update { update, condition: format!("{PUSH} = :before"), values })
+    Some(keep_push_update(device.get(PUSH)?.clone(), &left))
 }
 
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
 
+    use super::super::push_json;
     use super::*;
     use crate::keys::identity;
 

@@ -25,7 +25,12 @@ pub(super) fn push_json(targets: &[PushTarget]) -> AttributeValue {
 
 /// Keeps only the push targets `left` of a device, if it still has exactly those of `before`.
 pub fn drop_push_update(before: &[PushTarget], left: &[PushTarget]) -> Update {
-    let mut values = Item::from([(":before".to_owned(), push_json(before))]);
+    keep_push_update(push_json(before), left)
+}
+
+/// The same of targets as they were read.
+pub(super) fn keep_push_update(before: AttributeValue, left: &[PushTarget]) -> Update {
+    let mut values = Item::from([(":before".to_owned(), before)]);
     let update = if left.is_empty() {
         format!("REMOVE {PUSH}")
     } else {
