@@ -62,9 +62,6 @@ pub(crate) fn prepare(store: &Connection) -> rusqlite::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use delivery::{Notice, Reason, Urgency};
-    use protocol::Timestamp;
-
     use super::*;
 
     #[tokio::test]
@@ -75,30 +72,12 @@ mod tests {
             prepare(&store).expect("a schema");
             Worker::start("queues", store).expect("a thread")
         };
-        let wake = Wake {
-            user: "bob".parse().expect("a user"),
-            device: None,
-            ids: vec!["0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id")],
-            reason: Reason::Absent,
-            at: Timestamp::from_millis(5),
-            push: Vec::new(),
-            notice: Notice {
-                user: "bob".parse().expect("a user"),
-                id: "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id"),
-                conversation: None,
-                badge: 1,
-                preview: None,
-                urgency: Urgency::Urgent,
-                collapse: "summary".to_owned(),
-                expires_at: Timestamp::from_secs(5),
-            },
-        };
+        let wake = Wake { device: None, ..testkit::wake() };
         let store = open();
         Pushes::new(store.clone()).record(&wake).await.expect("a push");
         store.stop().await;
         let pushes = Pushes::new(open()).pushes().await.expect("pushes");
-        let expected =
-            r#"{"user":"bob","device":null,"ids":["0198a5c0-7c00-7abc-8def-0123456789ab"],"reason":"absent","at":5}"#;
+        let expected = r#"{"user":"bob","device":null,"ids":["0198a5c0-7c00-7abc-8def-0123456789ab"],"reason":"exhausted","at":1800000000123}"#;
         assert_eq!(pushes.iter().map(|push| push.get()).collect::<Vec<_>>(), [expected]);
     }
 }

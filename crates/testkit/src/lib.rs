@@ -23,7 +23,7 @@ pub use groups::MemoryGroups;
 pub use inbox::MemoryInbox;
 pub use ledger::Ledger;
 pub use queue::MemoryQueue;
-pub use topic::{MemoryGateway, MemoryTopic};
+pub use topic::{MemoryGateway, MemoryTopic, wake};
 
 /// Locks a mutex whose holders never panic but in a failing test.
 pub(crate) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use delivery::{Failure, HandOver, OfflineTopic, PushGateway, PushOutcome, Pushed, Wake};
+use delivery::{Failure, HandOver, Notice, OfflineTopic, PushGateway, PushOutcome, Pushed, Reason, Urgency, Wake};
+use protocol::{MessageId, Timestamp, UserId};
 
 use crate::ledger::{Ledger, planned};
 use crate::lock;
@@ -30,6 +31,30 @@ impl OfflineTopic for MemoryTopic {
         }
         lock(&self.published).extend_from_slice(hand_overs);
         hand_overs.iter().map(|_| Ok(())).collect()
+    }
+}
+
+/// A wake of bob's phone for one message.
+pub fn wake() -> Wake {
+    let user: UserId = "bob".parse().expect("a user");
+    let id: MessageId = "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id");
+    Wake {
+        user: user.clone(),
+        device: Some("phone".parse().expect("a device")),
+        ids: vec![id],
+        reason: Reason::Exhausted,
+        at: Timestamp::from_millis(1_800_000_000_123),
+        push: Vec::new(),
+        notice: Notice {
+            user,
+            id,
+            conversation: None,
+            badge: 1,
+            preview: None,
+            urgency: Urgency::Urgent,
+            collapse: "summary".to_owned(),
+            expires_at: Timestamp::from_secs(1_800_000_600),
+        },
     }
 }
 

@@ -6,33 +6,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use delivery::{Notice, Reason, Urgency, Wake};
 use notify::webhook::{InvalidSecret, Secret, Webhook};
-use protocol::Timestamp;
+use testkit::wake;
 use tokio::sync::mpsc;
 
 const KEY: &[u8; 24] = b"0123456789abcdef01234567";
-
-fn wake() -> Wake {
-    Wake {
-        user: "bob".parse().expect("a user"),
-        device: Some("phone".parse().expect("a device")),
-        ids: vec!["0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id")],
-        reason: Reason::Exhausted,
-        at: Timestamp::from_millis(1_800_000_000_123),
-        push: Vec::new(),
-        notice: Notice {
-            user: "bob".parse().expect("a user"),
-            id: "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id"),
-            conversation: None,
-            badge: 1,
-            preview: None,
-            urgency: Urgency::Urgent,
-            collapse: "summary".to_owned(),
-            expires_at: Timestamp::from_secs(5),
-        },
-    }
-}
 
 async fn serve(status: StatusCode) -> (Webhook, mpsc::UnboundedReceiver<(HeaderMap, String)>) {
     let (sender, receiver) = mpsc::unbounded_channel();
