@@ -213,15 +213,15 @@ impl Directory for DynamoDirectory {
         }
     }
 
-    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<bool, Failure> {
         let left: Vec<PushTarget> = before.iter().filter(|target| !dead.contains(target)).cloned().collect();
         match self.table.update(keys::device_key(address), keys::drop_push_update(before, &left)).send().await {
             Ok(output) => {
                 self.table.count("UpdateItem", Unit::WriteUnit, output.consumed_capacity());
                 claims::release_left(&self.table, address, before, &left).await;
-                Ok(())
+                Ok(true)
             }
-            Err(error) if is_condition_failure(&error) => Ok(()),
+            Err(error) if is_condition_failure(&error) => Ok(false),
             Err(error) => Err(failure("drop dead push targets", &error)),
         }
     }

@@ -187,14 +187,14 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<bool, Failure>> + Send;
 
-    /// Forgets the push targets of a device that are dead, if it still has exactly those of `before`; otherwise one of them may have been
-    /// renewed, and nothing happens.
+    /// Forgets the push targets of a device that are dead, if it still has exactly those of `before`; answers whether it had. Otherwise one of
+    /// them may have been renewed, and nothing happens.
     fn drop_push(
         &self,
         address: &Address,
         before: &[PushTarget],
         dead: &[PushTarget],
-    ) -> impl Future<Output = Result<(), Failure>> + Send;
+    ) -> impl Future<Output = Result<bool, Failure>> + Send;
 }
 
 /// What is known of the wakes of a device, or of a user's unclaimed inbox.

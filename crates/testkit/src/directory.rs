@@ -190,13 +190,12 @@ impl Directory for MemoryDirectory {
         Ok(same)
     }
 
-    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<bool, Failure> {
         self.ledger.enter("drop_push")?;
         let mut state = lock(&self.state);
         let known = state.devices.get_mut(&address.user).and_then(|devices| devices.get_mut(&address.device));
-        if let Some(known) = known.filter(|known| known.push == before) {
-            known.push.retain(|target| !dead.contains(target));
-        }
-        Ok(())
+        let Some(known) = known.filter(|known| known.push == before) else { return Ok(false) };
+        known.push.retain(|target| !dead.contains(target));
+        Ok(true)
     }
 }

@@ -219,11 +219,12 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         let (user, device) = (hand_over.user.clone(), hand_over.device.clone());
         let wake = Wake { user, device, ids, reason, at: now, push: to.push.clone(), notice };
         let pushed = self.gateway.push(&wake).await.map_err(failed)?;
-        if !pushed.dead.is_empty() {
-            self.drop_dead(&wake, &pushed.dead).await;
-        }
+        let is_current = pushed.dead.is_empty() || self.drop_dead(&wake, &pushed.dead).await;
         Ok(match pushed.outcome {
             PushOutcome::Taken => Told::Done,
+            PushOutcome::Nowhere if !is_current => {
+                Told::Later(Verdict::Retry("the device may have said meanwhile where it can be woken now".to_owned()))
+            }
             PushOutcome::Nowhere => {
                 tracing::info!(metric = "wake.no_target", pending = wake.ids.len(), "a wake has nowhere to go");
                 Told::Done
@@ -237,16 +238,19 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         })
     }
 
-    /// Where it fails they are found dead once more.
-    async fn drop_dead(&self, wake: &Wake, dead: &[PushTarget]) {
-        let Some(device) = wake.device.clone() else { return };
+    /// Answers whether they are gone. Where the device has others by now, or it fails, they are found dead once more.
+    async fn drop_dead(&self, wake: &Wake, dead: &[PushTarget]) -> bool {
+        let Some(device) = wake.device.clone() else { return true };
         let address = Address { user: wake.user.clone(), device };
-        match self.directory.drop_push(&address, &wake.push, dead).await {
-            Ok(()) => {
+        let dropped = self.directory.drop_push(&address, &wake.push, dead).await;
+        match &dropped {
+            Ok(true) => {
                 tracing::info!(metric = "push.dead", count = dead.len(), "push targets are dead and were dropped")
             }
+            Ok(false) => {}
             Err(failure) => tracing::error!(%failure, "dead push targets were not dropped"),
         }
+        dropped == Ok(true)
     }
 }
 

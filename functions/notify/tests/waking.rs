@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use delivery::wake::Due;
 use delivery::{
-    Address, Connection, Dialect, Directory, Enrolment, Envelope, HandOver, Holder, Inbox, Key, Notice, PushOutcome,
-    Pushed, Reason, Row, Urgency, Wake, WakeState, Wakeable,
+    Address, Connection, Dialect, Directory, Enrolment, Envelope, Failure, HandOver, Holder, Inbox, Key, Notice,
+    PushGateway, PushOutcome, Pushed, Reason, Row, Urgency, Wake, WakeState, Wakeable,
 };
 use notify::Notify;
 use protocol::{Body, Kind, MessageId, PushTarget, Recipient, UserId};
@@ -446,6 +446,47 @@ async fn dead_targets_are_dropped_unless_one_was_renewed() {
     stage.hand_over(3, own()).await;
     stage.settle().await;
     assert_eq!((stage.wakes().len(), stage.tokens().await.len()), (1, 1));
+}
+
+/// A service that calls a target dead in the moment in which its device registers another.
+struct Renewing<'a> {
+    directory: &'a MemoryDirectory,
+    gateway: &'a MemoryGateway,
+}
+
+impl PushGateway for Renewing<'_> {
+    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
+        let dead = vec![target("old")];
+        if wake.push != dead {
+            return self.gateway.push(wake).await;
+        }
+        let said = Enrolment { push: Some(vec![target("new")]), ..Enrolment::default() };
+        self.directory.enrol(&phone(), &said, wake.at).await?;
+        Ok(Pushed { outcome: PushOutcome::Nowhere, dead })
+    }
+}
+
+#[tokio::test]
+async fn who_renews_its_only_target_while_it_is_found_dead_is_woken_at_the_new_one() {
+    let stage = Stage::new().await;
+    stage.register(&["old"]).await;
+    stage.hand_over(1, own()).await;
+    let Notify { inbox, directory, queue, gateway, interval, previews } = &stage.function;
+    let function = Notify {
+        inbox: inbox.clone(),
+        directory: directory.clone(),
+        queue: queue.clone(),
+        gateway: Renewing { directory, gateway },
+        interval: *interval,
+        previews: *previews,
+    };
+    let batch = queue.receive(10);
+    let response = function.handle(event(&batch), stage.clock.invocation()).await.expect("a response");
+    queue.settle(&batch, &response);
+    stage.run_for(60).await;
+    let woken: Vec<Vec<PushTarget>> = stage.wakes().into_iter().map(|wake| wake.push).collect();
+    assert_eq!(woken, [[target("new")]]);
+    assert!(stage.function.queue.is_empty());
 }
 
 #[tokio::test]

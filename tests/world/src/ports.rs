@@ -355,11 +355,12 @@ impl Directory for Port {
         Ok(replaced)
     }
 
-    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<(), Failure> {
+    async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<bool, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "drop dead push targets").await?;
-        world.directory.drop_push(address, before, dead).await?;
-        world.answer("drop dead push targets").await
+        let dropped = world.directory.drop_push(address, before, dead).await?;
+        world.answer("drop dead push targets").await?;
+        Ok(dropped)
     }
 }
 

@@ -63,16 +63,16 @@ async fn dead_push_targets_are_dropped_only_if_none_was_renewed(directory: &impl
     let push = async || only_device(directory, "uma", NOW).await.push;
     let both = [target("a"), target("b")];
     directory.enrol(&phone, &said(&both), NOW).await.expect("enrolled");
-    directory.drop_push(&phone, &both[..1], &both).await.expect("an outcome");
+    assert_eq!(directory.drop_push(&phone, &both[..1], &both).await, Ok(false));
     assert_eq!(push().await, both, "it was something else that is dead");
     for (before, dead, left) in [(&both[..], &both[1..], &both[..1]), (&both[..1], &both, &[])] {
-        for _again in 0..2 {
-            directory.drop_push(&phone, before, dead).await.expect("an outcome");
+        for is_unchanged in [true, false] {
+            assert_eq!(directory.drop_push(&phone, before, dead).await, Ok(is_unchanged));
             assert_eq!(push().await, left);
         }
     }
     directory.forget(&phone).await.expect("forgotten");
-    directory.drop_push(&phone, &[], &both).await.expect("an outcome");
+    assert_eq!(directory.drop_push(&phone, &[], &both).await, Ok(false));
     assert!(directory.devices(&phone.user, NOW).await.expect("devices").is_empty(), "it is not made known again");
 }
 
