@@ -133,7 +133,8 @@ fn is_quiet(quiet: Quiet, now: Timestamp) -> bool {
     }
 }
 
-/// Whether another device of the same user had `envelope` in its inbox once, so that it has acked what is not there any more.
+/// Whether another device of the same user had `envelope` in its inbox once, so that it has acked what is not there any more. One whose put failed
+/// and is tried again passes for one that has, until it is put.
 pub fn was_given(other: &Device, envelope: &Envelope) -> bool {
     other.known_since.is_some_and(|since| since < envelope.at)
 }

@@ -34,7 +34,10 @@ impl PushGateway for Gateway {
 }
 
 /// What became of a wake whose targets answered this. A device that one target has told is told.
-fn pushed(targets: &[PushTarget], answers: Vec<Answer>) -> Result<Pushed, Failure> {
+///
+/// # Errors
+/// When a service refuses what it is asked, and no other takes the wake or asks for time.
+pub fn pushed(targets: &[PushTarget], answers: Vec<Answer>) -> Result<Pushed, Failure> {
     let mut pushed = Pushed::from(PushOutcome::Nowhere);
     let (mut taken, mut later, mut refused) = (false, None::<Option<Duration>>, None);
     for (target, answer) in targets.iter().zip(answers) {

@@ -20,6 +20,8 @@ pub(crate) fn check(world: &World, connected: &BTreeSet<Address>, served: &BTree
     }
     wrong.extend(end.changes());
     wrong.extend(end.receipts());
+    wrong.extend(facts.wakes.check(world, &facts));
+    wrong.extend(world.apps.check(world, |invocation| facts.unclean.contains(&invocation)));
     for row in &rows {
         wrong.extend(end.row(row));
     }
@@ -90,7 +92,7 @@ impl End<'_> {
         lost.map(|device| format!("is lost to {user}/{device}")).collect()
     }
 
-    /// What still lies there is owed to somebody who is away and has been told. An envelope that was shown, acked, and left behind after that
+    /// What still lies there is owed to somebody who is away and was handed over. An envelope that was shown, acked, and left behind after that
     /// is owed to nobody: its device gets it again with its next Drain, and acks it again.
     fn row(&self, row: &Row) -> Vec<String> {
         let key = row.key();
@@ -117,20 +119,13 @@ impl End<'_> {
         if !holders.is_empty() {
             wrong.push(said("is pending although its device acks"));
         }
+        let wakes = &self.facts.wakes;
         if !row.envelope.wakes() {
-            if self.facts.published.iter().any(|published| same(published, &key)) {
+            if wakes.is_handed_over(|published| same(published, &key)) {
                 wrong.push(said("was published, and nobody is to be woken for it"));
             }
-            return wrong;
-        }
-        if !self.facts.published.iter().any(|published| serves(&published.holder, &key.holder) && same(published, &key))
-        {
+        } else if !wakes.is_handed_over(|published| serves(&published.holder, &key.holder) && same(published, &key)) {
             wrong.push(said("is pending and was not published"));
-        } else if !self.facts.woken.iter().any(|woken| {
-            let holder = woken.1.clone().map_or(Holder::Unclaimed, Holder::Device);
-            woken.0 == key.user && woken.2 == key.id && serves(&holder, &key.holder)
-        }) {
-            wrong.push(said("is pending and woke nobody"));
         }
         wrong
     }
@@ -194,10 +189,10 @@ impl End<'_> {
 
 /// Whether what was done for one inbox of a user does for the other: an unclaimed envelope may be left over from a first try, when a later
 /// try found the device that had come meanwhile.
-fn serves(done: &Holder, owed: &Holder) -> bool {
+pub(crate) fn serves(done: &Holder, owed: &Holder) -> bool {
     done == owed || *owed == Holder::Unclaimed
 }
 
-fn same(one: &Key, other: &Key) -> bool {
+pub(crate) fn same(one: &Key, other: &Key) -> bool {
     one.user == other.user && one.id == other.id && one.sender == other.sender
 }

@@ -13,6 +13,7 @@ use testkit::clock::message_id;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{sleep, timeout};
 
+use crate::apps::Apps;
 use crate::facts::{Heard, Name};
 use crate::fault::Fault;
 use crate::functions::Functions;
@@ -75,6 +76,8 @@ pub(crate) struct Habits {
     pub(crate) mute: bool,
     /// Whether it is there at the end.
     pub(crate) stays: bool,
+    /// Whether it has an app that can be woken by a push.
+    pub(crate) has_app: bool,
     /// Whether it syncs when its drain does not end.
     pub(crate) syncs: bool,
     /// When the network goes, for everybody.
@@ -115,6 +118,8 @@ struct Session {
     ends: Option<(Duration, Option<Duration>)>,
     ping_at: Duration,
     sync_at: Option<Duration>,
+    /// When it says, or says again, where its app can be woken.
+    enrol_at: Option<Duration>,
 }
 
 /// What will be said of what was shown.
@@ -168,7 +173,11 @@ impl DeviceTask {
 
     /// Away for a while; half of the wakes bring it back at once.
     async fn away(&self, time: Duration) {
-        let bell = self.world.bell(&self.habits.address.user);
+        if self.habits.has_app && self.world.strikes(Fault::Renewal) {
+            let (world, functions) = (Arc::clone(&self.world), Arc::clone(&self.functions));
+            tokio::spawn(Apps::in_background(world, functions, self.habits.address.clone()));
+        }
+        let bell = self.world.bell(&self.habits.address);
         if timeout(time, bell.notified()).await.is_ok() {
             let soon = self.world.draw(0..2) == 0;
             self.world.pause(0..if soon { 2_000 } else { 120_000 }).await;
@@ -183,6 +192,7 @@ impl DeviceTask {
             ends: self.end(now),
             ping_at: now + PING,
             sync_at: (self.habits.syncs && !self.is_old()).then_some(now + DRAIN),
+            enrol_at: self.habits.has_app.then_some(now + Duration::from_millis(self.world.draw(0..5_000))),
         };
         for unanswered in self.unanswered.values_mut() {
             unanswered.again_at = now;
@@ -232,7 +242,7 @@ impl DeviceTask {
         let planned = self.planned.front().map(|planned| planned.at);
         let again = self.unanswered.values().map(|unanswered| unanswered.again_at);
         let acks = session.acks.iter().map(|acking| acking.at);
-        let times = [planned, session.ends.map(|(at, _)| at), session.sync_at, Some(session.ping_at)];
+        let times = [planned, session.ends.map(|(at, _)| at), session.sync_at, session.enrol_at, Some(session.ping_at)];
         // Once in a while, to see whether all is quiet.
         let look = self.world.elapsed() + PING;
         times.into_iter().flatten().chain(again).chain(acks).min().unwrap_or(look).min(look)
@@ -266,6 +276,10 @@ impl DeviceTask {
         if session.sync_at.is_some_and(|at| at <= now) {
             session.sync_at = Some(now + DRAIN);
             self.write(session, json!({"action": "sync"}).to_string());
+        }
+        if session.enrol_at.is_some_and(|at| at <= now) {
+            session.enrol_at = Some(now + ANSWER);
+            self.enrol(session);
         }
         if session.ping_at <= now {
             let ping = if self.is_old() { old_client::PING.to_owned() } else { json!({"action": "ping"}).to_string() };
@@ -352,14 +366,15 @@ impl DeviceTask {
                 self.show(session, &messages);
             }
             Some(ServerFrame::Drained { .. }) => session.sync_at = None,
+            Some(ServerFrame::Device { nonce }) => {
+                session.enrol_at = None;
+                if let Some(number) = nonce.and_then(|nonce| nonce.as_str().parse().ok()) {
+                    self.world.apps.answered(&self.world, &self.habits.address, number);
+                }
+            }
             Some(ServerFrame::Error { code: Code::Displaced, .. }) => return true,
             // Its acks are sent again when their messages come again.
-            Some(
-                ServerFrame::Error { code: Code::Unavailable, .. }
-                | ServerFrame::Device { .. }
-                | ServerFrame::Pong { .. },
-            )
-            | None => {}
+            Some(ServerFrame::Error { code: Code::Unavailable, .. } | ServerFrame::Pong { .. }) | None => {}
             Some(ServerFrame::Error { code, detail, .. }) => {
                 self.world.violate(|| format!("a good frame was refused: {code:?}, {detail}"));
             }
@@ -441,7 +456,14 @@ impl DeviceTask {
             return;
         }
         let late = world.strikes(Fault::LateAck);
-        let delay = Duration::from_millis(world.draw(if late { 5_000..180_000 } else { 10..500 }));
+        let range = if !late {
+            10..500
+        } else if world.draw(0..2) == 0 {
+            2_000..8_000
+        } else {
+            5_000..180_000
+        };
+        let delay = Duration::from_millis(world.draw(range));
         let now = world.elapsed();
         let acking = |wait, event| Acking { at: now + wait, event, names: names.to_vec(), says: says(event) };
         for (event, times) in events.iter().zip([1, 3]) {
@@ -450,6 +472,20 @@ impl DeviceTask {
         if world.strikes(Fault::DoubleAck) {
             session.acks.extend(events.first().map(|event| acking(delay * 2, *event)));
         }
+    }
+
+    /// Says where its app can be woken, once what it said before has come or is lost.
+    fn enrol(&self, session: &mut Session) {
+        session.ping_at = self.world.elapsed() + PING;
+        let (world, functions) = (Arc::clone(&self.world), Arc::clone(&self.functions));
+        let (id, address) = (session.id.clone(), self.habits.address.clone());
+        tokio::spawn(async move {
+            let turn = world.apps.turn(&address);
+            let _turn = turn.lock().await;
+            let (number, push) = world.apps.say(&world, &address);
+            let frame = json!({"action": "device", "push": push, "nonce": number.to_string()}).to_string();
+            Sockets::frame(Arc::clone(&world), functions, id, frame).await;
+        });
     }
 
     fn write(&self, session: &mut Session, frame: String) {

@@ -1,14 +1,16 @@
-//! What happened, as far as it matters for what must be true at the end. What became of receipts is in `receipts`. It judges nothing.
+//! What happened, as far as it matters for what must be true at the end. What became of receipts is in `receipts`, of wakes in `wakes`. It judges nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Address, Deliver, Device, Envelope, Key, Row, Wake};
+use delivery::{Address, Deliver, Device, Envelope, Key, Row};
 use protocol::{Body, Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Sender, Timestamp, UserId};
 use serde_json::Value;
 
 use crate::device::Planned;
 use crate::receipts::Receipts;
+use crate::wakes::Wakes;
+use crate::world::World;
 
 /// A message is known by its sender and the sender's id for it.
 pub(crate) type Name = (Sender, MessageId);
@@ -82,8 +84,6 @@ pub(crate) struct Facts {
     pub(crate) posted_once: BTreeSet<(Address, Name)>,
     /// What old clients call their messages.
     old_ids: BTreeMap<(UserId, String), MessageId>,
-    pub(crate) published: BTreeSet<Key>,
-    pub(crate) woken: BTreeSet<(UserId, Option<DeviceId>, MessageId)>,
     pub(crate) dead_letters: Vec<String>,
     pub(crate) poison: BTreeSet<String>,
     /// What was done that must never be.
@@ -91,6 +91,7 @@ pub(crate) struct Facts {
     /// Every change of the group that was made, in order.
     pub(crate) changes: Vec<Changed>,
     pub(crate) receipts: Receipts,
+    pub(crate) wakes: Wakes,
     /// Rows that were there until they were acked.
     pub(crate) deleted: Vec<Row>,
     looks: BTreeMap<(u32, UserId), (Timestamp, Vec<Device>)>,
@@ -154,16 +155,17 @@ impl Facts {
         self.receipts.enqueued(job, devices, &self.messages)
     }
 
+    /// What woke nobody, although the last record has ended that could have.
+    pub(crate) fn stranded(&self, world: &World, ended: &str, left: &[String]) -> Vec<String> {
+        self.wakes.stranded(world, self, ended, left)
+    }
+
     pub(crate) fn is_ephemeral(&self, key: &Key) -> bool {
         self.messages.get(&(key.sender.clone(), key.id)).is_some_and(|sent| sent.ephemeral)
     }
 
     pub(crate) fn registered(&mut self, address: &Address) {
         self.devices.entry(address.user.clone()).or_default().insert(address.device.clone());
-    }
-
-    pub(crate) fn woken(&mut self, wake: &Wake) {
-        self.woken.extend(wake.ids.iter().map(|id| (wake.user.clone(), wake.device.clone(), *id)));
     }
 
     /// A device has received an envelope. Answers whether it shows it now, or has shown it before; or what is wrong with it.

@@ -46,6 +46,10 @@ pub enum Fault {
     Reconnect,
     /// All clients leave and come back at once.
     Storm,
+    /// A push service gives an app another token, and the one before is dead.
+    Renewal,
+    /// The user of an app signs out, and that of another device signs in.
+    Takeover,
     /// Members of the group change it.
     Regroup,
     /// Records that nobody can read.
@@ -88,9 +92,9 @@ impl Fault {
     fn often(self) -> f64 {
         match self {
             Self::Throttle | Self::Kill | Self::Late | Self::DeadSocket | Self::LostFrame => 0.1,
-            Self::LostAnswer | Self::Duplicate | Self::Lapse | Self::FalseGone => 0.05,
+            Self::LostAnswer | Self::Duplicate | Self::Lapse | Self::FalseGone | Self::Takeover => 0.05,
             Self::Slow => 0.2,
-            Self::LostDisconnect | Self::LateDisconnect | Self::DoubleAck | Self::Resend => 0.3,
+            Self::LostDisconnect | Self::LateDisconnect | Self::DoubleAck | Self::Resend | Self::Renewal => 0.3,
             Self::Outage | Self::LateAck | Self::Absence | Self::Reconnect | Self::LateTtl => 0.7,
             Self::Storm | Self::Regroup | Self::Poison => 1.0,
         }
@@ -104,6 +108,7 @@ pub(crate) enum Service {
     Queues,
     Topic,
     Gateway,
+    Pushes,
 }
 
 /// A time during which a service answers nothing.
@@ -117,7 +122,7 @@ pub(crate) struct Outage {
 impl Outage {
     /// An outage that begins within `active`.
     pub(crate) fn draw(rng: &mut Rng, active: Duration) -> Self {
-        let services = [Service::Tables, Service::Queues, Service::Topic, Service::Gateway];
+        let services = [Service::Tables, Service::Queues, Service::Topic, Service::Gateway, Service::Pushes];
         let from = active.mul_f64(rng.f64());
         let length = Duration::from_secs([rng.u64(10..120), rng.u64(120..3_600)][rng.usize(0..2)]);
         Self { service: services[rng.usize(0..services.len())], from, to: from + length }

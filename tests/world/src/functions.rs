@@ -27,7 +27,7 @@ use crate::world::World;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Shortest time between two wakes of a device.
-const WAKE_INTERVAL: Duration = Duration::from_secs(30);
+pub(crate) const WAKE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The receive on which an Await gives up: Deliver makes the first attempt, and each receive before this one makes another.
 pub(crate) const AWAIT_RECEIVES: u32 = 4;

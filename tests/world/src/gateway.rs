@@ -1,4 +1,4 @@
-//! API Gateway: sockets that open late, go dead, are cut and closed, and the events that follow. What a frame says is not known here,
+//! API Gateway: sockets that open late, go dead, are cut and closed, requests that are lost, and the events that follow. What a frame says is not known here,
 //! but for its route.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use delivery::{Address, Connection, ConnectionId, Dialect, PostOutcome};
 use protocol::UserId;
 use protocol::limits::{CONNECTION_LIFETIME, IDLE_TIMEOUT};
 use serde_json::Value;
-use testkit::events::websocket;
+use testkit::events::{http, websocket};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::sleep;
 
@@ -257,6 +257,36 @@ impl Sockets {
             for id in over {
                 world.sockets.close(&world, &id);
             }
+        }
+    }
+}
+
+/// Asks the HTTP API on behalf of a device: the body of a good answer, as text; `None` if there was none. Nothing that a device asks is refused.
+pub(crate) async fn ask(
+    world: &World,
+    functions: &Functions,
+    address: &Address,
+    method: &str,
+    path: &str,
+    query: &str,
+    body: Option<Value>,
+) -> Option<Value> {
+    world.pause(5..80).await;
+    if world.is_down(Service::Gateway) || world.strikes(Fault::LostFrame) {
+        return None;
+    }
+    let event = http(&address.user, method, path, query, body.as_ref());
+    let answer = functions.invoke(Function::Http, event, 0).await.answer?;
+    if world.strikes(Fault::LostFrame) {
+        return None;
+    }
+    world.pause(1..30).await;
+    match answer["statusCode"].as_u64() {
+        Some(200..300) => Some(answer["body"].clone()),
+        Some(500..) => None,
+        _ => {
+            world.violate(|| format!("{method} {path} of {address:?} was refused: {answer}"));
+            None
         }
     }
 }

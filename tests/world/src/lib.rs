@@ -17,10 +17,12 @@
 //! | `device` | a client with a socket: what it sends, when it is there, how it acks |
 //! | `socketless` | one without, which asks over HTTP |
 //! | `messages`, `old_client` | what current and old clients write and read |
+//! | `apps` | where devices can be woken, and the push services between |
 //! | `steward` | who changes the group |
-//! | `facts`, `check` | what happened, and what must be true of it |
+//! | `facts`, `receipts`, `wakes`, `check` | what happened, and what must be true of it |
 //! | `run`, `shrink` | one seed from beginning to end; the smallest run that still fails |
 
+mod apps;
 mod check;
 mod device;
 mod facts;
@@ -38,6 +40,7 @@ pub mod run;
 pub mod shrink;
 mod socketless;
 mod steward;
+mod wakes;
 mod world;
 
 pub use fault::Fault;

@@ -1,5 +1,6 @@
 //! `world`: runs seeds until one fails, or one seed with its history.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -46,6 +47,35 @@ impl Cli {
     }
 }
 
+/// How much happened.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    messages: usize,
+    shown: usize,
+    wakes: usize,
+    nowhere: usize,
+}
+
+impl Counts {
+    fn of(report: &Report) -> Self {
+        Self { messages: report.messages, shown: report.shown, wakes: report.wakes, nowhere: report.nowhere }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.shown += other.shown;
+        self.wakes += other.wakes;
+        self.nowhere += other.nowhere;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { messages, shown, wakes, nowhere } = self;
+        write!(f, "{messages} messages, {shown} shown, {wakes} wakes, {nowhere} more with nowhere to go")
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let told = match cli.seed {
@@ -70,7 +100,7 @@ fn tell(report: &Report) -> io::Result<bool> {
         writeln!(out, "WRONG: {finding}")?;
     }
     let verdict = if report.findings.is_empty() { "held" } else { "failed" };
-    writeln!(out, "seed {} {verdict}: {} messages, {} shown", report.plan.seed, report.messages, report.shown)?;
+    writeln!(out, "seed {} {verdict}: {}", report.plan.seed, Counts::of(report))?;
     if !report.findings.is_empty() {
         writeln!(out, "run it again: {}", report.plan.command())?;
     }
@@ -79,7 +109,7 @@ fn tell(report: &Report) -> io::Result<bool> {
 
 fn run_all(cli: &Cli) -> io::Result<bool> {
     let began = Instant::now();
-    let (next, messages, shown) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let (next, counts) = (AtomicU64::new(0), Mutex::new(Counts::default()));
     let (stop, failed) = (AtomicBool::new(false), Mutex::new(None::<Plan>));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -92,8 +122,7 @@ fn run_all(cli: &Cli) -> io::Result<bool> {
                         return;
                     }
                     let report = simulator.run(&cli.plan(cli.from + number), false);
-                    messages.fetch_add(report.messages as u64, Ordering::Relaxed);
-                    shown.fetch_add(report.shown as u64, Ordering::Relaxed);
+                    counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(&Counts::of(&report));
                     if !report.findings.is_empty() {
                         stop.store(true, Ordering::Relaxed);
                         let mut failed = failed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -114,10 +143,9 @@ fn run_all(cli: &Cli) -> io::Result<bool> {
     }
     writeln!(
         io::stdout(),
-        "{} seeds held: {} messages, {} shown, {:.1} s",
+        "{} seeds held: {}, {:.1} s",
         cli.seeds,
-        messages.into_inner(),
-        shown.into_inner(),
+        counts.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
         began.elapsed().as_secs_f64()
     )?;
     Ok(true)

@@ -50,8 +50,20 @@ pub enum Mutation {
     FailedSendIsDone,
     /// A failed publish is taken for published.
     FailedPublishIsDone,
-    /// A failed push is taken for pushed.
+    /// A push that failed or is to come later is taken for pushed.
     FailedPushIsDone,
+    /// A push target that is dead is not dropped.
+    DeadTargetIsKept,
+    /// With a dead push target goes whatever its device has said since.
+    RenewedIsDropped,
+    /// A device is still woken where its app was before another device took it over.
+    TakenOverIsKept,
+    /// When a device was woken, and whether a wake is due, is not kept.
+    WakeIsForgotten,
+    /// A due wake that only takes something back holds up those for new messages.
+    SilentCovers,
+    /// Who was told of what another device has acked is left to believe it.
+    WithdrawalIsForgotten,
     /// An ack deletes the envelopes of the user's other devices too.
     AckForAllDevices,
     /// What cannot be read is kept instead of dead-lettered.

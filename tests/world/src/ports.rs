@@ -3,6 +3,7 @@
 
 mod attachments;
 mod groups;
+mod wakes;
 
 use std::fmt;
 use std::ops::Range;
@@ -10,14 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{
-    Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, HandOver, Holder, Inbox,
-    Job, Key, Lookup, OfflineTopic, Page, PostOutcome, PushGateway, PushOutcome, Pushed, Queue, Reason, Receipt,
-    Registration, Row, Scheduled, Told, Wake, WakeState, Wakeable,
+    Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, Holder, Inbox, Job, Key,
+    Lookup, Page, PostOutcome, Queue, Receipt, Registration, Row, Scheduled, Told, WakeState, Wakeable,
 };
 use protocol::{DeviceId, Kind, MessageName, PushTarget, ReceiptEvent, Ref, ServerFrame, Timestamp, UserId};
 
 use crate::fault::{Fault, Service};
-use crate::functions::{AWAIT_RECEIVES, Function, context};
+use crate::functions::{Function, context};
 use crate::lock;
 use crate::mutation::Mutation;
 use crate::old_client;
@@ -137,6 +137,7 @@ impl Inbox for Port {
                 lock(&world.facts).deleted.extend(there);
             }
             world.inbox.delete(&deleted).await;
+            lock(&world.facts).wakes.deleted(&deleted, world.now());
             outcomes.extend(self.end("delete", batch, &processed).await);
         }
         outcomes
@@ -229,6 +230,7 @@ impl Port {
         let (world, mut row) = (&self.0, row.clone());
         world.tell(|| format!("puts {:?}{}", row.key(), if row.undelivered { ", undelivered" } else { "" }));
         lock(&world.facts).put(row.key(), world.now(), context().map(|context| context.number()));
+        lock(&world.facts).wakes.put(&row.key(), world.now());
         if lock(&world.facts).is_ephemeral(&row.key()) {
             world.violate(|| format!("an ephemeral message was stored: {:?}", row.key()));
         }
@@ -251,6 +253,15 @@ impl Port {
     }
 }
 
+impl Port {
+    fn note_absence(&self, address: &Address) {
+        let world = &self.0;
+        if world.directory.connection(address).is_none() {
+            lock(&world.facts).wakes.left(address, world.now());
+        }
+    }
+}
+
 impl Directory for Port {
     async fn register(
         &self,
@@ -264,6 +275,7 @@ impl Directory for Port {
         world.tell(|| format!("registers {address:?} on {}: {registration:?}", connection.id));
         if matches!(registration, Registration::Registered { .. }) {
             lock(&world.facts).registered(address);
+            lock(&world.facts).wakes.came(address);
         }
         world.answer("register").await?;
         Ok(registration)
@@ -276,6 +288,7 @@ impl Directory for Port {
         let connection = registered.as_ref().map_or(connection, |registered| &registered.id);
         world.tell(|| format!("unregisters {address:?} if on {connection}"));
         world.directory.unregister(address, connection).await?;
+        self.note_absence(address);
         world.answer("unregister").await
     }
 
@@ -286,6 +299,7 @@ impl Directory for Port {
         let connection = registered.as_ref().map_or(connection, |registered| &registered.id);
         world.tell(|| format!("unregisters {address:?}, who left, if on {connection}"));
         world.directory.left(address, connection, now).await?;
+        self.note_absence(address);
         world.answer("unregister who left").await
     }
 
@@ -334,7 +348,11 @@ impl Directory for Port {
     async fn wakeable(&self, user: &UserId, holder: &Holder) -> Result<Option<Wakeable>, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "read the wake state").await?;
-        let wakeable = world.directory.wakeable(user, holder).await?;
+        let mut wakeable = world.directory.wakeable(user, holder).await?;
+        if let (Some(known), Some(device)) = (&mut wakeable, holder.device()) {
+            let address = Address { user: user.clone(), device: device.clone() };
+            known.push.extend(world.apps.taken_over(world, &address));
+        }
         world.answer("read the wake state").await?;
         Ok(wakeable)
     }
@@ -349,6 +367,10 @@ impl Directory for Port {
     ) -> Result<bool, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "write the wake state").await?;
+        if world.mutated(Mutation::WakeIsForgotten) {
+            return Ok(true);
+        }
+        let after = &wakes::written(world, after);
         let replaced = world.directory.replace_wake_state(user, holder, before, after, now).await?;
         world.tell(|| format!("wake state of {user}/{holder:?}: {after:?}, replaced: {replaced}"));
         world.answer("write the wake state").await?;
@@ -358,6 +380,15 @@ impl Directory for Port {
     async fn drop_push(&self, address: &Address, before: &[PushTarget], dead: &[PushTarget]) -> Result<bool, Failure> {
         let world = &self.0;
         world.call(Service::Tables, "drop dead push targets").await?;
+        if world.mutated(Mutation::DeadTargetIsKept) {
+            return Ok(true);
+        }
+        if world.mutated(Mutation::RenewedIsDropped) {
+            let left = before.iter().filter(|target| !dead.contains(target)).cloned().collect();
+            let said = Enrolment { push: Some(left), ..Enrolment::default() };
+            world.directory.enrol(address, &said, world.now()).await?;
+            return Ok(true);
+        }
         let dropped = world.directory.drop_push(address, before, dead).await?;
         world.answer("drop dead push targets").await?;
         Ok(dropped)
@@ -419,8 +450,9 @@ impl Queue for Port {
     async fn send_later(&self, body: &str, delay: Duration) -> Result<(), Failure> {
         let world = &self.0;
         world.call(Service::Queues, "send").await?;
+        let body = wakes::sent(world, body);
         world.tell(|| format!("sends, delayed by {} s: {body}", delay.as_secs()));
-        world.wakes.put(world, body.to_owned(), delay);
+        world.wakes.put(world, body, delay);
         world.answer("send").await
     }
 
@@ -453,6 +485,7 @@ impl Port {
         let world = &self.0;
         let mut scheduled = scheduled.clone();
         if let Job::Acked(job) = &mut scheduled.job {
+            lock(&world.facts).wakes.acked(job, world.now());
             if world.mutated(Mutation::ReceiptUnasked) {
                 job.messages.iter_mut().filter_map(|message| message.row.as_mut()).for_each(|row| row.receipts = true);
             }
@@ -532,69 +565,5 @@ impl Port {
             return rows().iter().map(Row::key).filter(carried).collect();
         }
         Vec::new()
-    }
-}
-
-impl OfflineTopic for Port {
-    async fn publish(&self, hand_overs: &[HandOver]) -> Vec<Result<(), Failure>> {
-        let world = &self.0;
-        let mut outcomes = Vec::with_capacity(hand_overs.len());
-        for batch in hand_overs.chunks(ENTRIES) {
-            if let Err(failed) = world.call(Service::Topic, "publish").await {
-                outcomes.extend(all(batch.len(), &failed));
-                continue;
-            }
-            let mut taken = Vec::with_capacity(batch.len());
-            for hand_over in batch {
-                let refused = batch.len() > 1 && world.strikes(Fault::Throttle);
-                if !refused {
-                    self.published(hand_over);
-                }
-                taken.push(if refused { Err(failure("publish", "failed entry")) } else { Ok(()) });
-            }
-            match world.answer("publish").await {
-                Ok(()) => outcomes.extend(taken),
-                Err(failed) => outcomes.extend(all(batch.len(), &failed)),
-            }
-        }
-        if world.mutated(Mutation::FailedPublishIsDone) {
-            return outcomes.into_iter().map(|_| Ok(())).collect();
-        }
-        outcomes
-    }
-}
-
-impl Port {
-    fn published(&self, hand_over: &HandOver) {
-        let world = &self.0;
-        let receives = context().map_or(0, |context| context.receives);
-        if hand_over.reason == Reason::Exhausted && receives < AWAIT_RECEIVES {
-            world.violate(|| format!("given up on receive {receives} of its Await: {hand_over:?}"));
-        }
-        world.tell(|| format!("publishes {}", hand_over.encode()));
-        lock(&world.facts).published.insert(hand_over.key());
-        let delay = Duration::from_secs(world.draw(0..3));
-        world.wakes.put(world, hand_over.encode(), delay);
-        if world.strikes(Fault::Duplicate) {
-            world.wakes.put(world, hand_over.encode(), delay);
-        }
-    }
-}
-
-impl PushGateway for Port {
-    async fn push(&self, wake: &Wake) -> Result<Pushed, Failure> {
-        let world = &self.0;
-        let pushed = async {
-            world.call(Service::Topic, "push").await?;
-            world.tell(|| format!("wakes {}/{:?} for {:?}", wake.user, wake.device, wake.ids));
-            lock(&world.facts).woken(wake);
-            world.bell(&wake.user).notify_waiters();
-            world.answer("push").await
-        };
-        let outcome = pushed.await;
-        if world.mutated(Mutation::FailedPushIsDone) {
-            return Ok(PushOutcome::Taken.into());
-        }
-        outcome.map(|()| PushOutcome::Taken.into())
     }
 }

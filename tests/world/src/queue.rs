@@ -156,7 +156,15 @@ impl SimQueue {
         world.pause(1..20).await;
         for record in batch.iter().filter(|record| !failed.contains(&record.id)) {
             queue.delete(world, &record.receipt);
+            if function == Function::Notify {
+                let stranded = lock(&world.facts).stranded(world, &record.body, &queue.bodies());
+                stranded.into_iter().for_each(|wrong| world.violate(|| wrong));
+            }
         }
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        lock(&self.records).values().map(|record| record.body.clone()).collect()
     }
 
     /// Deletes, or seems to.

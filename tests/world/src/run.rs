@@ -15,6 +15,7 @@ use testkit::clock::message_id;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
 
+use crate::apps::Apps;
 use crate::check::{check, check_ghosts};
 use crate::device::{Client, DeviceTask, Habits, Planned};
 use crate::fault::Fault;
@@ -40,6 +41,10 @@ pub struct Report {
     pub messages: usize,
     /// Messages that some device has shown.
     pub shown: usize,
+    /// Wakes that an app or the webhook was told of.
+    pub wakes: usize,
+    /// Wakes that had nowhere to go: no target, or none that was not dead, and no webhook.
+    pub nowhere: usize,
 }
 
 /// Something that is not as it must be.
@@ -83,6 +88,8 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
     }
     let (served, serving) = shared();
     tokio::spawn(Sockets::serve(served, serving));
+    let (served, serving) = shared();
+    tokio::spawn(Apps::serve(served, serving));
     tokio::spawn(Sockets::sweep(Arc::clone(world)));
     tokio::spawn(expire(Arc::clone(world)));
     tokio::spawn(poison(Arc::clone(world)));
@@ -133,6 +140,8 @@ async fn play(plan: &Plan, world: &Arc<World>, functions: &Arc<Functions>) -> Re
         history: world.history(),
         messages: facts.messages.len(),
         shown: shown.len(),
+        wakes: facts.wakes.count(),
+        nowhere: facts.wakes.nowhere_count(),
     }
 }
 
@@ -182,19 +191,21 @@ fn draw_devices(rng: &mut Rng, world: &World) -> Vec<Habits> {
     for user in 0..rng.usize(2..5) {
         for device in 0..[1, 1, 2, 3][rng.usize(0..4)] {
             let stays = rng.f64() < 0.7;
+            let client = match rng.usize(0..10) {
+                0 => Client::Old,
+                1 => Client::Socketless,
+                _ => Client::Current,
+            };
             habits.push(Habits {
                 address: Address {
                     user: format!("user{user}").parse().expect("a user"),
                     device: format!("device{device}").parse().expect("a device"),
                 },
-                client: match rng.usize(0..10) {
-                    0 => Client::Old,
-                    1 => Client::Socketless,
-                    _ => Client::Current,
-                },
+                client,
                 comes_at: ACTIVE.mul_f64([0.0, 0.0, 0.3, 0.9][rng.usize(0..4)] * rng.f64()),
                 mute: !stays && rng.f64() < 0.5,
                 stays,
+                has_app: client != Client::Old && rng.f64() < 0.7,
                 syncs: rng.bool(),
                 storms: storms.clone(),
             });

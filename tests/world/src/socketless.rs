@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use protocol::{Delivery, MessageId, ReceiptEvent, Ref, ServerFrame};
 use serde_json::{Value, json};
-use testkit::events::http;
 use tokio::time::{sleep, timeout};
 
+use crate::apps::Apps;
 use crate::device::{Habits, Planned};
 use crate::facts::Heard;
-use crate::fault::{Fault, Service};
-use crate::functions::{Function, Functions};
+use crate::fault::Fault;
+use crate::functions::Functions;
+use crate::gateway;
 use crate::lock;
 use crate::messages;
 use crate::world::World;
@@ -41,10 +42,13 @@ impl SocketlessTask {
     /// Lives until it goes for good.
     pub(crate) async fn live(mut self) {
         sleep(self.habits.comes_at).await;
-        while self.is_there() && self.enrol().await.is_none() {
+        while self.is_there() && !self.enrol().await {
             self.world.pause(500..20_000).await;
         }
         while self.is_there() {
+            if self.habits.has_app && self.world.draw(0..20) == 0 {
+                self.enrol().await;
+            }
             self.send().await;
             self.drain().await;
             self.wait().await;
@@ -55,8 +59,12 @@ impl SocketlessTask {
         self.habits.stays || !self.world.is_quiet()
     }
 
-    async fn enrol(&self) -> Option<Value> {
-        self.ask("PUT", &format!("/v1/devices/{}", self.habits.address.device), "", Some(json!({}))).await
+    async fn enrol(&self) -> bool {
+        let address = &self.habits.address;
+        if self.habits.has_app {
+            return Apps::enrol(&self.world, &self.functions, address, 1).await;
+        }
+        self.ask("PUT", &format!("/v1/devices/{}", address.device), "", Some(json!({}))).await.is_some()
     }
 
     /// Until something is to be sent, it is woken, or it is time to look.
@@ -65,7 +73,7 @@ impl SocketlessTask {
         let look = now + Duration::from_millis(world.draw(30_000..300_000));
         let again = if self.unanswered.is_empty() { look } else { now + Duration::from_secs(10) };
         let until = self.planned.front().map_or(look, |planned| planned.at.max(now)).min(again).min(look);
-        let bell = world.bell(&self.habits.address.user);
+        let bell = world.bell(&self.habits.address);
         if timeout(until - now, bell.notified()).await.is_ok() {
             world.pause(0..20_000).await;
         }
@@ -135,26 +143,7 @@ impl SocketlessTask {
         }
     }
 
-    /// The body of a good answer, as text; `None` if there was none. Nothing that a device asks is refused.
     async fn ask(&self, method: &str, path: &str, query: &str, body: Option<Value>) -> Option<Value> {
-        let (world, user) = (&self.world, &self.habits.address.user);
-        world.pause(5..80).await;
-        if world.is_down(Service::Gateway) || world.strikes(Fault::LostFrame) {
-            return None;
-        }
-        let event = http(user, method, path, query, body.as_ref());
-        let answer = self.functions.invoke(Function::Http, event, 0).await.answer?;
-        if world.strikes(Fault::LostFrame) {
-            return None;
-        }
-        world.pause(1..30).await;
-        match answer["statusCode"].as_u64() {
-            Some(200..300) => Some(answer["body"].clone()),
-            Some(500..) => None,
-            _ => {
-                world.violate(|| format!("{method} {path} of {:?} was refused: {answer}", self.habits.address));
-                None
-            }
-        }
+        gateway::ask(&self.world, &self.functions, &self.habits.address, method, path, query, body).await
     }
 }

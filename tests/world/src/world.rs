@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use delivery::{Failure, Invocation};
+use delivery::{Address, Failure, Invocation};
 use fastrand::Rng;
-use protocol::{Timestamp, UserId};
+use protocol::{DeviceId, Timestamp, UserId};
 use testkit::{MemoryAttachments, MemoryDirectory, MemoryGroups, MemoryInbox};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use crate::apps::Apps;
 use crate::facts::Facts;
 use crate::fault::{Fault, Outage, Rates, Service};
 use crate::functions;
@@ -47,8 +48,11 @@ pub(crate) struct World {
     pub(crate) deliveries: SimQueue,
     pub(crate) wakes: SimQueue,
     pub(crate) sockets: Sockets,
-    /// Rings for a user who is woken.
-    bells: Mutex<BTreeMap<UserId, Arc<Notify>>>,
+    pub(crate) apps: Apps,
+    /// Whether there is a webhook for wakes that can go nowhere else.
+    pub(crate) has_webhook: bool,
+    /// Rings for a device that is woken.
+    bells: Mutex<BTreeMap<Address, Arc<Notify>>>,
 }
 
 impl World {
@@ -56,6 +60,7 @@ impl World {
         let mut rng = Rng::with_seed(plan.seed);
         let rates = Rates::draw(&mut rng, &plan.without);
         let outage = (rng.f64() < rates.of(Fault::Outage)).then(|| Outage::draw(&mut rng, ACTIVE));
+        let has_webhook = rng.bool();
         Self {
             began: Instant::now(),
             rng: Mutex::new(rng),
@@ -72,6 +77,8 @@ impl World {
             deliveries: SimQueue::new("delivery"),
             wakes: SimQueue::new("wake"),
             sockets: Sockets::default(),
+            apps: Apps::default(),
+            has_webhook,
             bells: Mutex::default(),
         }
     }
@@ -168,9 +175,17 @@ impl World {
         Ok(())
     }
 
-    /// What rings for a user who is woken.
-    pub(crate) fn bell(&self, user: &UserId) -> Arc<Notify> {
-        Arc::clone(lock(&self.bells).entry(user.clone()).or_default())
+    /// What rings for a device that is woken.
+    pub(crate) fn bell(&self, address: &Address) -> Arc<Notify> {
+        Arc::clone(lock(&self.bells).entry(address.clone()).or_default())
+    }
+
+    /// Rings for a device of a user, or for all of them.
+    pub(crate) fn ring(&self, user: &UserId, device: Option<&DeviceId>) {
+        let is_meant = |address: &&Address| address.user == *user && device.is_none_or(|one| address.device == *one);
+        for (_, bell) in lock(&self.bells).iter().filter(|(address, _)| is_meant(address)) {
+            bell.notify_waiters();
+        }
     }
 
     // History.
