@@ -59,6 +59,15 @@ export class Cloud {
     return response.json();
   }
 
+  /** Waits for the first push that a stand-in of a push service takes. */
+  async pushed() {
+    for (;;) {
+      const [push] = await this.inside('push/received');
+      if (push) return push;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
   /** What the HTTP API answers a user. */
   async api(user, path) {
     const {token} = await this.inside('tokens', {user});

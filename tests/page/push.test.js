@@ -6,8 +6,9 @@
 // to a person, or makes a sound (there is no screen); what a press on one does, for which the browser wants a person's hand; and that a
 // silent push is allowed to show nothing for long, which Chromium counts against the page.
 //
-// What those of subscriptions show: what the page tells its user and the server. No push service is asked, since none can be reached from the
-// browser here: either that is what is tested, or the subscription is made up.
+// What those of subscriptions show: what the page tells its user and the server, and that the service worker can show what the server then
+// pushes. No push service is asked, since none can be reached from the browser here: either that is what is tested, or the subscription is
+// one of the local cloud's stand-in, which decrypts what it is sent, and whose pushes are handed over as above.
 
 import assert from 'node:assert/strict';
 import {test} from 'node:test';
@@ -17,13 +18,11 @@ import {Cloud} from './cloud.js';
 
 const LIMIT = {timeout: 120_000};
 
-/** A public key of VAPID, as a deployment would have it. */
-const VAPID = 'BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM';
-
 /** A page of bob's whose service worker runs, with a way to hand it a push and to read what is shown. */
-async function withWorker(t) {
+async function withWorker(t, prepare = async () => {}) {
   const cloud = await Cloud.of(t);
   const context = await profile(t);
+  await prepare(context, cloud);
   await context.grantPermissions(['notifications'], {origin: cloud.url});
   const bob = await Page.open(context, cloud, 'bob');
   const {page} = bob;
@@ -125,7 +124,21 @@ test('opening a conversation takes its notification away', LIMIT, async (t) => {
   await shown([['as=bob&group=crew', '2 new messages', 'In crew']]);
 });
 
-/** What the server answers who asks for its VAPID key. */
+/** In place of a push service that cannot be reached from here: the page's subscription is the stand-in's. It takes the server's key alone. */
+async function subscribesAtStandIn(context, cloud) {
+  const {vapid} = await cloud.inside('push');
+  const target = await cloud.inside('push/targets', {service: 'webpush'});
+  await context.addInitScript(({key, endpoint, p256dh, auth}) => {
+    PushManager.prototype.subscribe = async ({applicationServerKey, userVisibleOnly}) => {
+      const given = btoa(String.fromCharCode(...applicationServerKey)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+      if (given !== key || !userVisibleOnly) throw new Error('another key than the server has');
+      return {toJSON: () => ({endpoint, expirationTime: null, keys: {p256dh, auth}})};
+    };
+  }, {key: vapid, ...target});
+  return target;
+}
+
+/** Has the server answer this who asks for its VAPID key. */
 function offer(context, status, answer) {
   return context.route('**/v1/push', (route) => route.fulfill({status, json: answer}));
 }
@@ -142,7 +155,7 @@ test('what stands in the way of notifications is told', LIMIT, async (t) => {
     await told('This server has no web push');
     await page.getByRole('button', {name: 'Close'}).click();
   }
-  await offer(context, 200, {vapid: VAPID});
+  await context.unroute('**/v1/push');
   await context.grantPermissions(['notifications'], {origin: cloud.url});
   await button.click();
   await told('The push service of this browser gave no subscription');
@@ -153,15 +166,7 @@ test('a subscription is registered, beside what else is kept of the device, and 
   const cloud = await Cloud.of(t);
   const context = await profile(t);
   await context.grantPermissions(['notifications'], {origin: cloud.url});
-  await offer(context, 200, {vapid: VAPID});
-  const target = {endpoint: 'https://fcm.googleapis.com/fcm/send/made-up', p256dh: VAPID, auth: 'AAAAAAAAAAAAAAAAAAAAAA'};
-  // The browser's part: there is no push service here to do it.
-  await context.addInitScript(({endpoint, p256dh, auth}) => {
-    PushManager.prototype.subscribe = async ({applicationServerKey}) => {
-      if (applicationServerKey.length !== 65) throw new Error('no key of P-256');
-      return {toJSON: () => ({endpoint, expirationTime: null, keys: {p256dh, auth}})};
-    };
-  }, target);
+  const target = await subscribesAtStandIn(context, cloud);
   const {page} = await Page.open(context, cloud, 'bob');
   const device = await page.evaluate(() => localStorage.getItem('device of bob'));
   const {token} = await cloud.inside('tokens', {user: 'bob'});
@@ -175,11 +180,27 @@ test('a subscription is registered, beside what else is kept of the device, and 
   await button.click();
   await pressed(true);
   const [on] = await kept();
-  assert.deepEqual([on.device, on.presence, on.push], [device, true, [{service: 'webpush', ...target}]]);
+  assert.deepEqual([on.device, on.presence, on.push], [device, true, [target]]);
   await page.reload();
   await pressed(true);
   await button.click();
   await pressed(false);
   const [off] = await kept();
   assert.deepEqual([off.presence, off.push], [true, []]);
+});
+
+test('what the server pushes to an absent user is what the service worker shows', LIMIT, async (t) => {
+  const {cloud, context, bob, push, shown} = await withWorker(t, subscribesAtStandIn);
+  await bob.page.getByRole('button', {name: 'Notifications'}).click();
+  await bob.page.locator('#notifications[aria-pressed=true]').waitFor();
+  // A page of the same origin, without a socket: bob is away.
+  await bob.page.goto(`${cloud.url}/healthz`);
+  const alice = await Page.open(context, cloud, 'alice');
+  await alice.begin('bob');
+  await alice.say('tea?');
+  const {content} = await cloud.pushed();
+  assert.deepEqual([content.user, content.conversation, content.badge, content.kind], ['bob', {user: 'alice'}, 1, 'message']);
+  assert.ok(!JSON.stringify(content).includes('tea?'));
+  await push(content);
+  await shown([['as=bob&user=alice', 'New message', 'From alice']]);
 });

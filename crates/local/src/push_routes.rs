@@ -68,7 +68,7 @@ enum How {
     RotatedCredentials,
 }
 
-/// `GET /_local/push`: what a page subscribes with.
+/// `GET /_local/push`: what a page subscribes with, as the stand-ins have it now.
 pub(crate) async fn about(State(http): State<Http>) -> Json<Value> {
     Json(json!({"vapid": http.push_services.vapid_public_key()}))
 }

@@ -1,11 +1,13 @@
-//! The gateway of wakes: to the push targets of the device, by the deployed clients of the push services, which reach stand-ins of this machine
-//! alone; and into the record of wakes. What a service takes is decided in the crate `providers`.
+//! The gateway of wakes: to the push targets of the device, by the deployed clients of the push services, and into the record of wakes. FCM and
+//! APNs are stand-ins of this machine, and so is the push service of whoever asks for one; a browser that has subscribed is pushed to where it
+//! is. What a stand-in takes is decided in the crate `providers`.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use delivery::{Failure, PushGateway, PushOutcome, Pushed, Wake};
 use notify::gateway::Gateway;
+use protocol::VapidPublicKey;
 use providers::{Providers, StartError};
 use push::{Hosts, InvalidHostPattern, Secret, Services, Setup};
 
@@ -38,9 +40,9 @@ impl PushServices {
         Ok(Self { providers: Arc::new(providers), pushes, gateway: Arc::default() })
     }
 
-    /// What pages subscribe with, in base64url: what the HTTP API of a deployment is set up with. It changes when the key is rotated.
-    pub(crate) fn vapid_public_key(&self) -> String {
-        self.providers.vapid_public_key()
+    /// What pages subscribe with: what the HTTP API of a deployment is set up with. It changes when the key is rotated.
+    pub(crate) fn vapid_public_key(&self) -> VapidPublicKey {
+        self.providers.vapid_public_key().parse().expect("the stand-ins make keys that are some")
     }
 
     fn gateway(&self) -> Result<Arc<Gateway>, Failure> {
@@ -52,7 +54,7 @@ impl PushServices {
         Ok(Arc::clone(gateway.insert(Arc::new(Gateway { services, webhook: None }))))
     }
 
-    /// Everything is the stand-ins', so that nothing leaves this machine.
+    /// All credentials are the stand-ins', so that no app but a browser that has subscribed with their key can be reached from here.
     fn setup(&self) -> Setup {
         let secret = |credentials: fn(&Providers) -> String| {
             let providers = Arc::clone(&self.providers);
@@ -72,7 +74,9 @@ impl PushServices {
 fn hosts(url: &str) -> Result<Hosts, InvalidHostPattern> {
     let base = || url.parse().map_err(|_| InvalidHostPattern);
     let host = url.strip_prefix("https://").unwrap_or(url).parse()?;
-    Ok(Hosts { fcm: base()?, apns: base()?, apns_sandbox: base()?, web_push: vec![host] })
+    let Hosts { mut web_push, .. } = Hosts::default();
+    web_push.push(host);
+    Ok(Hosts { fcm: base()?, apns: base()?, apns_sandbox: base()?, web_push })
 }
 
 impl PushGateway for PushServices {
@@ -84,8 +88,8 @@ impl PushGateway for PushServices {
         for target in &pushed.dead {
             tracing::warn!(
                 ?target,
-                "a device loses a push target that the stand-ins do not know, or know to be gone: nothing is pushed to real services \
-                 from here, and POST /_local/push/targets makes targets"
+                "a device loses a push target that is not known, or known to be gone: FCM and APNs are stand-ins here, and \
+                 POST /_local/push/targets makes targets of theirs"
             );
         }
         match pushed.outcome {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{in_memory, within};
+use crate::support::{get, in_memory, token, within};
 
 async fn post(base: &str, path: &str, body: &str) -> (u16, String) {
     let request = reqwest::Client::new().post(format!("{base}/_local/push/{path}")).body(body.to_owned());
@@ -37,6 +37,17 @@ async fn a_target_is_made_as_a_device_registers_it() {
         let (status, usage) = post(base, "targets", bad).await;
         assert!(status == 400 && usage.contains("say which service"), "{bad}: {status} {usage}");
     }
+}
+
+#[tokio::test]
+async fn pages_subscribe_with_the_key_of_the_stand_ins() {
+    let (running, _folder) = in_memory().await;
+    let url = format!("{}/v1/push", running.ready.http);
+    let asked = reqwest::Client::new().get(url).bearer_auth(token(&running.ready, "bob")).send();
+    let answer = within("the key", asked).await.expect("an answer");
+    let key: Value = within("JSON", answer.json()).await.expect("JSON");
+    assert_eq!(key, get(&running, "/_local/push").await);
+    assert!(key["vapid"].is_string(), "{key}");
 }
 
 #[tokio::test]
