@@ -114,6 +114,17 @@ def upload(s3, bucket, template, artifacts):
         say(f"uploaded {name}: {key}, {len(code):,} bytes")
 
 
+def platform_endpoint(sns):
+    """An endpoint of a platform application of SNS, for a device to register: its ARN.
+
+    In the emulator's ARNs stands `app` where in those of AWS stands `endpoint`, so that the application's name brings what is missing.
+    """
+    application = sns.create_platform_application(
+        Name="vartalap:endpoint/GCM/vartalap", Platform="GCM", Attributes={"PlatformCredential": "none"},
+    )["PlatformApplicationArn"]
+    return sns.create_platform_endpoint(PlatformApplicationArn=application, Token="token")["EndpointArn"]
+
+
 class ResponsesByApi:
     """Route and integration responses, for an emulator whose CloudFormation does not know them although its API Gateway does.
 
@@ -243,6 +254,8 @@ def arguments():
     parser.add_argument("--timeout", type=float, default=120, help="seconds to wait for the stack (%(default)s)")
     parser.add_argument("--jwks", type=pathlib.Path, metavar="FILE",
                         help="publish this key set in the emulator's S3, and let Issuer and JwksUrl be where it is")
+    parser.add_argument("--platform-endpoint", action="store_true",
+                        help="make an endpoint of SNS that may be pushed to, and say it as the output PlatformEndpoint")
     parser.add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", dest="parameters",
                         help="of the template; Audience has no default, nor without --jwks have JwksUrl and Issuer")
     return parser.parse_args()
@@ -273,6 +286,10 @@ def main():
         publish(s3, args.bucket, args.jwks.read_bytes(), given.setdefault("Issuer", issuer_of(args.endpoint, args.bucket)))
         given.setdefault("JwksUrl", f"{issuer_of(args.endpoint, args.bucket)}/{JWKS}")
 
+    endpoint = platform_endpoint(client("sns")) if args.platform_endpoint else None
+    if endpoint:
+        given.setdefault("PlatformEndpoints", f"{endpoint.rpartition('/')[0]}/*")
+
     template = yaml.load(TEMPLATE.read_text(encoding="utf-8"), Loader=TemplateLoader)
     parameters = parameters_of(template, given)
     upload(s3, args.bucket, template, args.artifacts)
@@ -290,7 +307,10 @@ def main():
         resources = cloudformation.describe_stack_resources(StackName=args.stack)["StackResources"]
         responses.make(client("apigatewayv2"), {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in resources})
     outputs = cloudformation.describe_stacks(StackName=args.stack)["Stacks"][0]["Outputs"]
-    print(json.dumps({output["OutputKey"]: output["OutputValue"] for output in outputs}), flush=True)
+    told = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    if endpoint:
+        told["PlatformEndpoint"] = endpoint
+    print(json.dumps(told), flush=True)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ impl<'a> Emulator<'a> {
             |error| Failure::new(format!("cannot listen at 127.0.0.1:{port}: {error}; is it in use? Try --port"));
         let port = free_port(port).map_err(free)?;
         let webhook = free_port(0).map_err(free)?;
-        let log = self.folder.join("ministack.log");
+        let log = self.log();
         let mut ministack = Command::new(programs.join("ministack"));
         self.write(&self.folder.join("tmp/.keep"), "")?;
         let output = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
@@ -147,7 +147,7 @@ impl<'a> Emulator<'a> {
 
         let mut deploy = Command::new(tools::programs_of(self.root, &tools::EMULATOR)?.join("python"));
         deploy.current_dir(self.root).arg("localstack/deploy.py").args(["--endpoint", &endpoint(process.port)]);
-        deploy.args(["--bucket", BUCKET]).arg("--jwks").arg(&key_set);
+        deploy.args(["--bucket", BUCKET, "--platform-endpoint"]).arg("--jwks").arg(&key_set);
         let webhook = format!("WebhookUrl=http://127.0.0.1:{}/", process.webhook);
         let secret = format!("WebhookSecret={WEBHOOK_SECRET}");
         let waits = format!("Waits={}", blackbox::WAITS);
@@ -176,7 +176,22 @@ impl<'a> Emulator<'a> {
         let wakes = ["--webhook", &webhook, "--webhook-secret", WEBHOOK_SECRET];
         let (url, http) = (self.output("WebSocketUrl")?, self.output("HttpUrl")?);
         let where_it_is = ["--emulator", "--url", &url, "--http", &http];
-        blackbox::run(self.root, &self.issuer(), &[&where_it_is[..], &wakes].concat())
+        let endpoint = self.output("PlatformEndpoint")?;
+        let flags = [&where_it_is[..], &wakes, &["--platform-endpoint", &endpoint]].concat();
+        let outcome = blackbox::run(self.root, &self.issuer(), &flags)?;
+        self.expect_published_to(&endpoint)?;
+        Ok(outcome)
+    }
+
+    /// Tests can see that an endpoint of SNS is not told to anybody else, and only the log that it is told at all.
+    fn expect_published_to(&self, endpoint: &str) -> Result<(), Failure> {
+        let log = self.log();
+        let text = fs::read(&log).map_err(|error| Failure::new(format!("cannot read {}: {error}", log.display())))?;
+        let published = format!("platform-endpoint publish stub to {endpoint}");
+        if String::from_utf8_lossy(&text).contains(&published) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("nothing was published to {endpoint}: {} does not say so", log.display())))
     }
 
     fn down(&self) -> Result<(), Failure> {
@@ -210,6 +225,11 @@ impl<'a> Emulator<'a> {
     /// What the stack says about itself.
     fn outputs(&self) -> PathBuf {
         self.folder.join("outputs.json")
+    }
+
+    /// What the emulator and the functions in it say.
+    fn log(&self) -> PathBuf {
+        self.folder.join("ministack.log")
     }
 
     fn process_file(&self) -> PathBuf {

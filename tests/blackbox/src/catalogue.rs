@@ -29,6 +29,9 @@ pub(crate) fn tests() -> Vec<Test> {
         test!(absent::a_backlog_is_drained_oldest_first_and_then_said_to_be),
         test!(woken::a_device_that_is_away_is_woken).needs(Need::Wakes),
         test!(woken::a_user_without_a_device_is_woken).needs(Need::Wakes),
+        test!(woken::a_platform_endpoint_of_sns_is_told_and_one_that_is_gone_is_dropped)
+            .needs(Need::Http)
+            .needs(Need::PlatformEndpoint),
         test!(socketless::a_woken_phone_drains_and_acks_with_two_requests).needs(Need::Http).needs(Need::Wakes),
         test!(socketless::what_is_sent_without_a_socket_arrives_on_one).needs(Need::Http),
         test!(socketless::what_is_pending_is_read_in_pages_and_acked_by_its_own_device_alone).needs(Need::Http),

@@ -37,6 +37,7 @@ struct Known {
     waits: Waits,
     wake_interval: Duration,
     wakes: Option<Wakes>,
+    platform_endpoint: Option<String>,
     crowd: bool,
     latency: Latency,
 }
@@ -92,6 +93,7 @@ impl Deployment {
             waits: options.waits,
             wake_interval: options.wake_interval,
             wakes,
+            platform_endpoint: options.platform_endpoint,
             crowd: options.crowd,
             latency: Latency::default(),
         };
@@ -156,6 +158,11 @@ impl Deployment {
     /// Whether the options say where the HTTP API is.
     pub fn has_http(&self) -> bool {
         self.known.http.is_some()
+    }
+
+    /// The platform endpoint of SNS that the options name.
+    pub fn platform_endpoint(&self) -> Option<&str> {
+        self.known.platform_endpoint.as_deref()
     }
 
     /// Whether the options allow to fill a group.

@@ -43,6 +43,11 @@ pub struct Options {
     /// What the deployment signs its wakes with: whsec_ and base64.
     #[arg(long, value_name = "SECRET", env = "VARTALAP_WEBHOOK_SECRET", hide_env_values = true)]
     pub(crate) webhook_secret: Option<Secret>,
+    /// The ARN of a platform endpoint of SNS that the deployment may publish to; its application has no endpoint of a made-up name.
+    ///
+    /// Without this, the test of such endpoints is ignored.
+    #[arg(long, value_name = "ARN", requires = "webhook")]
+    pub(crate) platform_endpoint: Option<String>,
     /// The deployment's waits for an ack after each attempt, in seconds. Tests wait accordingly, the longest for all of them.
     #[arg(long, value_name = "SECONDS,...", default_value = "5,15,45,5")]
     pub(crate) waits: Waits,

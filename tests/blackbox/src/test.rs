@@ -26,6 +26,8 @@ pub enum Need {
     Closing,
     /// The HTTP API.
     Http,
+    /// A platform endpoint of SNS.
+    PlatformEndpoint,
     /// Leave to give a deployment so much to do that nothing else is tested meanwhile.
     Crowd,
 }
@@ -61,11 +63,14 @@ impl Test {
                 "MiniStack has no limit of sizes and takes binary frames as text (localstack/README.md)".to_owned(),
             ),
             Need::Http if !deployment.has_http() => Some("--http does not say where the HTTP API is".to_owned()),
+            Need::PlatformEndpoint if deployment.platform_endpoint().is_none() => {
+                Some("--platform-endpoint does not name one".to_owned())
+            }
             Need::Crowd if !deployment.target().bears_crowds() => {
                 Some("MiniStack does not keep up with the news (localstack/README.md)".to_owned())
             }
             Need::Crowd if !deployment.may_crowd() => Some("--crowd does not allow it".to_owned()),
-            Need::Wakes | Need::Redelivery | Need::Closing | Need::Http | Need::Crowd => None,
+            Need::Wakes | Need::Redelivery | Need::Closing | Need::Http | Need::PlatformEndpoint | Need::Crowd => None,
         })
     }
 }

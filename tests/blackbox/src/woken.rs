@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use blackbox::Deployment;
+use blackbox::{Deployment, new_id};
+use serde_json::{Value, json};
 use tokio::join;
 
 pub(crate) async fn a_device_that_is_away_is_woken(cloud: &Deployment) {
@@ -55,4 +56,30 @@ pub(crate) async fn wakes_of_a_device_keep_their_distance(cloud: &Deployment) {
     assert_eq!(backlog.ids(), named.iter().map(String::as_str).collect());
     phone.ack(&backlog.0).await;
     phone.nothing_pending().await;
+}
+
+pub(crate) async fn a_platform_endpoint_of_sns_is_told_and_one_that_is_gone_is_dropped(cloud: &Deployment) {
+    let live = cloud.platform_endpoint().expect("--platform-endpoint names one");
+    let (application, _) = live.rsplit_once('/').expect("the ARN of an endpoint");
+    let gone = format!("{application}/{}", new_id());
+    let (alice, bob) = join!(cloud.user("alice"), cloud.user("bob"));
+    let (mut sender, (), ()) = join!(alice.online("laptop"), bob.away("phone"), bob.away("tablet"));
+    let target = |endpoint: &str| json!([{"service": "sns", "endpoint": endpoint}]);
+    for (device, endpoint) in [("phone", live), ("tablet", &gone)] {
+        bob.done("PUT", &format!("/v1/devices/{device}"), &json!({"push": target(endpoint)})).await;
+    }
+    for text in ["first", "second"] {
+        let id = sender.send_one(&bob.message(text)).await;
+        // What no service takes is told to the webhook.
+        cloud.wake(&bob, Some("tablet"), &id).await;
+    }
+    let kept = bob.done("GET", "/v1/me/export", &Value::Null).await;
+    let mut push: Vec<(&Value, &Value)> = Vec::new();
+    for device in kept["devices"].as_array().expect("devices") {
+        push.push((&device["device"], &device["push"]));
+    }
+    assert_eq!(push, [(&json!("phone"), &target(live)), (&json!("tablet"), &json!([]))]);
+    let others: Vec<_> =
+        cloud.wakes_of(&bob).await.into_iter().filter(|wake| wake.device.as_deref() != Some("tablet")).collect();
+    assert!(others.is_empty(), "what SNS took was told elsewhere as well: {others:?}");
 }

@@ -50,8 +50,8 @@ impl Told {
 /// What is remembered of wakes.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    /// What the topic has, but for what was acked elsewhere, and since when.
-    handed_over: BTreeMap<Key, Timestamp>,
+    /// What the topic has, but for what was acked elsewhere, the device that is to be woken for it, and since when.
+    handed_over: BTreeMap<(Key, Option<DeviceId>), Timestamp>,
     told: Vec<Told>,
     nowhere: Vec<Told>,
     /// When each row came and went.
@@ -66,7 +66,7 @@ impl Wakes {
     /// The topic has this.
     pub(crate) fn handed_over(&mut self, hand_over: &HandOver, now: Timestamp) {
         if hand_over.reason != Reason::Acked {
-            self.handed_over.insert(hand_over.key(), now);
+            self.handed_over.insert((hand_over.key(), hand_over.device.clone()), now);
         }
     }
 
@@ -107,7 +107,7 @@ impl Wakes {
     }
 
     pub(crate) fn is_handed_over(&self, is_meant: impl Fn(&Key) -> bool) -> bool {
-        self.handed_over.keys().any(is_meant)
+        self.handed_over.keys().any(|(key, _)| is_meant(key))
     }
 
     pub(crate) fn put(&mut self, key: &Key, now: Timestamp) {
@@ -140,8 +140,8 @@ impl Wakes {
 
     /// Every message that was handed over woke its device, was gone before it could, or had nowhere to go.
     pub(crate) fn check(&self, world: &World, facts: &Facts) -> Vec<String> {
-        let untold = self.handed_over.iter().filter(|(key, since)| self.is_untold(world, facts, key, **since));
-        let mut wrong: Vec<String> = untold.map(|(key, _)| woke_nobody(key)).collect();
+        let untold = self.handed_over.iter().filter(|((key, _), since)| self.is_untold(world, facts, key, **since));
+        let mut wrong: Vec<String> = untold.map(|((key, _), _)| woke_nobody(key)).collect();
         wrong.extend(self.frequent(facts));
         wrong.extend(self.needless());
         wrong.extend(self.left_to_believe(world, facts));
@@ -212,10 +212,9 @@ impl Wakes {
             return Vec::new();
         }
         let (user, device) = ended;
-        let of_it =
-            self.handed_over.iter().filter(|(key, _)| key.user == user && key.holder.device() == device.as_ref());
-        let untold = of_it.filter(|(key, since)| self.is_untold(world, facts, key, **since));
-        untold.map(|(key, _)| woke_nobody(key)).collect()
+        let of_it = self.handed_over.iter().filter(|((key, woken), _)| key.user == user && *woken == device);
+        let untold = of_it.filter(|((key, _), since)| self.is_untold(world, facts, key, **since));
+        untold.map(|((key, _), _)| woke_nobody(key)).collect()
     }
 
     /// No device is told twice within the interval, unless something went wrong.
