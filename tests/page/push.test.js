@@ -135,7 +135,7 @@ async function subscribesAtStandIn(context, cloud) {
       return {toJSON: () => ({endpoint, expirationTime: null, keys: {p256dh, auth}})};
     };
   }, {key: vapid, ...target});
-  return target;
+  return {...target, vapid};
 }
 
 /** Has the server answer this who asks for its VAPID key. */

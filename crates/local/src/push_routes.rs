@@ -97,7 +97,7 @@ fn target(providers: &Providers, registering: Registering) -> Option<PushTarget>
         }
         (Service::WebPush, None) => {
             let Subscription { endpoint, p256dh, auth } = providers.subscribe();
-            Some(PushTarget::WebPush { endpoint, p256dh, auth })
+            Some(PushTarget::WebPush { endpoint, p256dh, auth, vapid: None })
         }
         (Service::Fcm | Service::WebPush, Some(_)) => None,
     }

@@ -31,8 +31,8 @@ export class Notifications {
     if ((await Notification.requestPermission()) !== 'granted') {
       throw new Unavailable('Notifications are not allowed for this page; allow them in the settings of the browser.');
     }
-    const {endpoint, keys} = (await this.#subscription(key)).toJSON();
-    await this.#tell([{service: 'webpush', endpoint, p256dh: keys.p256dh, auth: keys.auth}]);
+    const {endpoint, keys} = (await this.#subscription(bytes(key))).toJSON();
+    await this.#tell([{service: 'webpush', endpoint, p256dh: keys.p256dh, auth: keys.auth, vapid: key}]);
     localStorage.setItem(this.#kept, 'on');
   }
 
@@ -54,7 +54,7 @@ export class Notifications {
       throw new Unavailable('The server cannot be reached; try again later.');
     });
     const {vapid = null} = response.ok ? await response.json() : {};
-    if (vapid !== null) return bytes(vapid);
+    if (vapid !== null) return vapid;
     if (response.ok || response.status === 404) throw new Unavailable('This server has no web push: it was given no VAPID key.');
     throw new Unavailable(`The server could not say how it pushes (${response.status}); try again later.`);
   }

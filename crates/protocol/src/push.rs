@@ -90,6 +90,9 @@ pub enum PushTarget {
         p256dh: String,
         /// The authentication secret: 16 bytes in base64url.
         auth: String,
+        /// The public key that the browser subscribed with, if it is said. Nobody with another can push to it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        vapid: Option<VapidPublicKey>,
     },
 }
 
@@ -114,7 +117,7 @@ enum Unjudged {
     Sns { endpoint: String },
     Fcm { token: String },
     Apns { token: String, topic: String },
-    WebPush { endpoint: String, p256dh: String, auth: String },
+    WebPush { endpoint: String, p256dh: String, auth: String, vapid: Option<String> },
 }
 
 /// What is no push target. It quotes nothing.
@@ -130,9 +133,11 @@ impl TryFrom<Unjudged> for PushTarget {
             Unjudged::Sns { endpoint } => (is_endpoint_arn(&endpoint), Self::Sns { endpoint }),
             Unjudged::Fcm { token } => (is_visible(&token, 1_024), Self::Fcm { token }),
             Unjudged::Apns { token, topic } => (is_hex(&token) && is_topic(&topic), Self::Apns { token, topic }),
-            Unjudged::WebPush { endpoint, p256dh, auth } => {
+            Unjudged::WebPush { endpoint, p256dh, auth, vapid } => {
+                let vapid =
+                    vapid.map(|key| key.parse()).transpose().map_err(|InvalidVapidPublicKey| InvalidPushTarget)?;
                 let good = is_https(&endpoint) && is_base64url(&p256dh, 87) && is_base64url(&auth, 22);
-                (good, Self::WebPush { endpoint, p256dh, auth })
+                (good, Self::WebPush { endpoint, p256dh, auth, vapid })
             }
         };
         if good { Ok(target) } else { Err(InvalidPushTarget) }
@@ -160,6 +165,13 @@ pub struct VapidPublicKey(String);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is no uncompressed point of P-256 in base64url: 87 characters, without padding, that begin with B")]
 pub struct InvalidVapidPublicKey;
+
+impl VapidPublicKey {
+    /// The key in base64url.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
 impl FromStr for VapidPublicKey {
     type Err = InvalidVapidPublicKey;
@@ -205,6 +217,9 @@ fn is_base64url(text: &str, chars: usize) -> bool {
 mod tests {
     use super::*;
 
+    /// The key of RFC 8292.
+    const KEY: &str = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs";
+
     fn read(json: &str) -> Option<PushTarget> {
         serde_json::from_str(json).ok()
     }
@@ -217,6 +232,9 @@ mod tests {
             r#"{"service":"fcm","token":"dW9:APA91b-_"}"#.to_owned(),
             r#"{"service":"apns","token":"00fc13ad","topic":"com.example.chat"}"#.to_owned(),
             format!(r#"{{"service":"webpush","endpoint":"https://push.example/x","p256dh":"{key}","auth":"{auth}"}}"#),
+            format!(
+                r#"{{"service":"webpush","endpoint":"https://push.example/x","p256dh":"{key}","auth":"{auth}","vapid":"{KEY}"}}"#
+            ),
         ] {
             let target = read(&json).unwrap_or_else(|| panic!("{json}"));
             assert_eq!(serde_json::to_string(&target).expect("JSON"), json);
@@ -226,8 +244,7 @@ mod tests {
 
     #[test]
     fn a_vapid_public_key_is_an_uncompressed_point() {
-        // The one of RFC 8292.
-        let key = "BA1Hxzyi1RUM1b5wjxsn7nGxAszw2u61m164i3MrAIxHF6YK5h4SDYic-dRuU_RCPCfA5aq9ojSwk5Y2EmClBPs";
+        let key = KEY;
         assert_eq!(key.parse().map(|VapidPublicKey(text)| text).as_deref(), Ok(key));
         let (padded, short, standard) = (format!("{key}="), &key[..86], key.replace('_', "/").replace('-', "+"));
         let (compressed, odd) = (format!("Ag{}", &key[2..]), format!("{short}t"));
@@ -253,5 +270,13 @@ mod tests {
             assert_eq!(read(json), None, "{json}");
         }
         assert_eq!(read(&format!(r#"{{"service":"fcm","token":"{}"}}"#, "x".repeat(1_025))), None);
+        let (p256dh, auth) = (format!("B{}", "x".repeat(86)), "a".repeat(22));
+        let under = |vapid: &str| {
+            read(&format!(
+                r#"{{"service":"webpush","endpoint":"https://a.b/c","p256dh":"{p256dh}","auth":"{auth}","vapid":{vapid}}}"#
+            ))
+        };
+        assert!(under(&format!("\"{KEY}\"")).is_some() && under("null").is_some());
+        assert!(under("7").is_none() && under("\"\"").is_none() && under(&format!("\"{}\"", &KEY[..86])).is_none());
     }
 }

@@ -86,9 +86,9 @@ impl Services {
                 let Some(apns) = &self.apns else { return Answer::Unserved };
                 apns.push(token, topic, notice, now).await
             }
-            PushTarget::WebPush { endpoint, p256dh, auth } => {
+            PushTarget::WebPush { endpoint, p256dh, auth, vapid } => {
                 let Some(web_push) = &self.web_push else { return Answer::Unserved };
-                web_push.push(Subscription { endpoint, p256dh, auth }, notice, now).await
+                web_push.push(Subscription { endpoint, p256dh, auth, vapid: vapid.as_ref() }, notice, now).await
             }
             PushTarget::Sns { endpoint } => {
                 let Some(client) = &self.sns else { return Answer::Unserved };

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::PublicKey;
-use protocol::Timestamp;
+use protocol::{Timestamp, VapidPublicKey};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub(crate) struct Subscription<'a> {
     pub(crate) endpoint: &'a str,
     pub(crate) p256dh: &'a str,
     pub(crate) auth: &'a str,
+    /// The key that it was made with, if that is known.
+    pub(crate) vapid: Option<&'a VapidPublicKey>,
 }
 
 /// Web Push with one VAPID key.
@@ -76,10 +78,24 @@ impl WebPush {
 
     pub(crate) async fn push(&self, subscription: Subscription<'_>, notice: &Notice, now: Timestamp) -> Answer {
         let Some((endpoint, body)) = self.sealed(subscription, notice) else { return Answer::Dead };
-        let vapid = match self.credentials.get(now).await {
+        let mut vapid = match self.credentials.get(now).await {
             Ok(vapid) => vapid,
             Err(answer) => return answer,
         };
+        let is_under = |vapid: &Vapid| subscription.vapid.is_none_or(|key| key.as_str() == vapid.key.public());
+        if !is_under(&vapid) {
+            // What is known of the key may be older than the subscription.
+            match self.credentials.instead_of(&vapid, now).await.filter(|newer| is_under(newer)) {
+                Some(newer) => vapid = newer,
+                None => {
+                    tracing::warn!(
+                        "a browser subscribed with another key than that of the VAPID secret, so its subscription is dead: if that was not \
+                         changed lately, see that VapidPublicKey is its public key"
+                    );
+                    return Answer::Dead;
+                }
+            }
+        }
         let advice = match self.post(&vapid, &endpoint, &body, notice, now).await {
             Outcome::Answer(answer) => return answer,
             Outcome::Rejected(advice) => advice,
@@ -245,7 +261,7 @@ mod tests {
     }
 
     fn browser(p256dh: &str) -> Subscription<'_> {
-        Subscription { endpoint: "https://push.example/x", p256dh, auth: AUTH }
+        Subscription { endpoint: "https://push.example/x", p256dh, auth: AUTH, vapid: None }
     }
 
     fn a_vapid() -> Vapid {

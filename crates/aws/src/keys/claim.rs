@@ -127,6 +127,7 @@ mod tests {
             endpoint: endpoint.to_owned(),
             p256dh: "key".to_owned(),
             auth: auth.to_owned(),
+            vapid: None,
         };
         let apns = |token: &str| PushTarget::Apns { token: token.to_owned(), topic: "com.example".to_owned() };
         let key = |target: PushTarget| identity(&claim_key(&target)).map(|(pk, _)| pk.to_owned()).expect("a key");

@@ -145,7 +145,7 @@ async fn a_service_without_credentials_is_not_served() {
         PushTarget::Sns { endpoint: text() },
         PushTarget::Fcm { token: text() },
         PushTarget::Apns { token: text(), topic: text() },
-        PushTarget::WebPush { endpoint: text(), p256dh: text(), auth: text() },
+        PushTarget::WebPush { endpoint: text(), p256dh: text(), auth: text(), vapid: None },
     ] {
         assert_eq!(services.push(&target, &notice(), NOW).await, Answer::Unserved, "{target:?}");
     }

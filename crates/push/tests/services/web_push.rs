@@ -1,5 +1,6 @@
 //! Web Push, as a browser would receive it.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -8,7 +9,7 @@ use delivery::Notice;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
-use protocol::PushTarget;
+use protocol::{PushTarget, Timestamp};
 use push::{Answer, Hosts, Secret, Services, Setup, vapid_public_key};
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -18,6 +19,16 @@ use crate::stand_in::StandIn;
 use crate::{CONTENT, NOW, notice};
 
 const AUTH: [u8; 16] = *b"sixteen bytes it";
+
+fn key(byte: u8) -> SecretKey {
+    SecretKey::from_slice(&[byte; 32]).expect("a key")
+}
+
+/// A secret of VAPID, another for each number.
+fn secret(byte: u8) -> String {
+    let private_key = URL_SAFE_NO_PAD.encode(key(byte).to_bytes());
+    json!({"private_key": private_key, "subject": "mailto:ops@example.com"}).to_string()
+}
 
 /// Pushes to a browser whose service is the server.
 struct Stage {
@@ -29,28 +40,39 @@ struct Stage {
 
 impl Stage {
     async fn answering<const N: usize>(answers: [(u16, &str); N]) -> Self {
+        let vapid = secret(2);
+        Self::keyed(Secret::fixed(&vapid), vapid, answers).await
+    }
+
+    async fn keyed<const N: usize>(secret: Secret, vapid: String, answers: [(u16, &str); N]) -> Self {
         let server = StandIn::answering(answers).await;
-        let key = |byte| SecretKey::from_slice(&[byte; 32]).expect("a key");
-        let private_key = URL_SAFE_NO_PAD.encode(key(2).to_bytes());
-        let vapid = json!({"private_key": private_key, "subject": "mailto:ops@example.com"}).to_string();
         let mut hosts = Hosts::default();
         hosts.web_push.push(server.url.authority().parse().expect("a host"));
-        let setup = Setup { vapid: Some(Secret::fixed(&vapid)), hosts, ..server.setup() };
+        let setup = Setup { vapid: Some(secret), hosts, ..server.setup() };
         Self { services: Services::new(setup).expect("services"), server, browser: key(1), vapid }
     }
 
     async fn push(&self, endpoint: &str) -> Answer {
+        self.push_under(endpoint, None, NOW).await
+    }
+
+    async fn push_under(&self, endpoint: &str, vapid: Option<&str>, now: Timestamp) -> Answer {
         let public = self.browser.public_key().to_encoded_point(false);
         let target = PushTarget::WebPush {
             endpoint: endpoint.to_owned(),
             p256dh: URL_SAFE_NO_PAD.encode(public),
             auth: URL_SAFE_NO_PAD.encode(AUTH),
+            vapid: vapid.map(|key| key.parse().expect("a key")),
         };
-        self.services.push(&target, &notice(), NOW).await
+        self.services.push(&target, &notice(), now).await
+    }
+
+    fn endpoint(&self) -> String {
+        format!("{}wpush/v2/hush", self.server.url)
     }
 
     async fn push_here(&self) -> Answer {
-        self.push(&format!("{}wpush/v2/hush", self.server.url)).await
+        self.push(&self.endpoint()).await
     }
 }
 
@@ -126,11 +148,28 @@ async fn what_the_service_says_of_a_subscription_is_known() {
 }
 
 #[tokio::test]
+async fn a_subscription_under_a_key_that_was_changed_is_dead() {
+    let text = Arc::new(Mutex::new(secret(2)));
+    let asked = Arc::clone(&text);
+    let read = Secret::asked(move || asked.lock().expect("not poisoned").clone());
+    let stage = Stage::keyed(read, secret(2), [(201, ""), (201, "")]).await;
+    let public = |byte| vapid_public_key(&secret(byte)).expect("a key");
+    let (endpoint, minute) = (stage.endpoint(), Duration::from_secs(60));
+    assert_eq!(stage.push_under(&endpoint, Some(&public(2)), NOW).await, Answer::Taken);
+    *text.lock().expect("not poisoned") = secret(3);
+    // The new key is found when the first subscription under it comes.
+    assert_eq!(stage.push_under(&endpoint, Some(&public(3)), NOW.plus(minute)).await, Answer::Taken);
+    assert_eq!(stage.push_under(&endpoint, Some(&public(2)), NOW.plus(minute)).await, Answer::Dead);
+    assert_eq!(stage.server.asked().len(), 2, "nothing is asked that cannot be good");
+}
+
+#[tokio::test]
 async fn a_subscription_without_keys_is_dead() {
     let stage = Stage::answering([]).await;
     let endpoint: Url = stage.server.url.join("x").expect("a URL");
     let p256dh = format!("B{}", "A".repeat(86));
-    let target = PushTarget::WebPush { endpoint: endpoint.into(), p256dh, auth: URL_SAFE_NO_PAD.encode(AUTH) };
+    let target =
+        PushTarget::WebPush { endpoint: endpoint.into(), p256dh, auth: URL_SAFE_NO_PAD.encode(AUTH), vapid: None };
     assert_eq!(stage.services.push(&target, &notice(), NOW).await, Answer::Dead);
     assert!(stage.server.asked().is_empty());
 }
@@ -142,6 +181,7 @@ async fn a_notice_that_fits_in_no_header_is_refused() {
         endpoint: stage.server.url.to_string(),
         p256dh: URL_SAFE_NO_PAD.encode(stage.browser.public_key().to_encoded_point(false)),
         auth: URL_SAFE_NO_PAD.encode(AUTH),
+        vapid: None,
     };
     let notice = Notice { collapse: "line\nbreak".to_owned(), ..notice() };
     assert!(matches!(stage.services.push(&target, &notice, NOW).await, Answer::Refused(_)));
