@@ -262,6 +262,26 @@ async fn in_quiet_hours_a_push_makes_no_sound() {
 }
 
 #[tokio::test]
+async fn a_sender_says_how_urgent_a_message_is() {
+    let cloud = Deployment::start().await;
+    let phone = enrol_with(&cloud, "bob", "phone", "apns").await;
+    let alice = api(&cloud, "alice");
+    for (count, (urgency, kind, priority, badge)) in
+        (1..).zip([("silent", "silent", "5", 0), ("quiet", "message", "5", 1), ("urgent", "message", "10", 2)])
+    {
+        let message = json!({"id": new_id(), "to": {"user": "bob"}, "body": WORDS, "urgency": urgency});
+        alice.change(Method::POST, "/v1/messages", &json!({"messages": [message]})).await;
+        let received = until_received(&cloud, &phone, count).await;
+        let last = &received[count - 1];
+        let told = (&last["content"]["kind"], &last["priority"], &last["content"]["badge"]);
+        assert_eq!(told, (&json!(kind), &json!(priority), &json!(badge)), "{urgency}");
+    }
+    let (_, page) = api(&cloud, "bob").get("/v1/messages?device=phone").await;
+    let said: Vec<&Value> = page["messages"].as_array().expect("a list").iter().map(|one| &one["urgency"]).collect();
+    assert_eq!(said, [&json!("silent"), &json!("quiet"), &Value::Null]);
+}
+
+#[tokio::test]
 async fn what_another_device_acks_is_taken_back_in_silence() {
     let cloud = Deployment::start().await;
     let mut targets = Vec::new();

@@ -33,7 +33,7 @@ use delivery::{
 };
 use protocol::{
     Body, DeviceId, GroupId, GroupName, Kind, MessageId, MessageName, Notices, ReceiptEvent, Recipient, Ref, Shelf,
-    Timestamp, UserId,
+    Timestamp, Urgency, UserId,
 };
 
 pub use attachment::*;
@@ -60,6 +60,7 @@ const TO: &str = "to";
 const RECEIPTS: &str = "r";
 const SHARED: &str = "s";
 const UNDELIVERED: &str = "u";
+const URGENCY: &str = "g";
 const EVENT: &str = "e";
 const CONNECTION: &str = "c";
 const CONNECTED_AT: &str = "ca";
@@ -147,6 +148,9 @@ pub fn row_item(row: &Row) -> Item {
     if envelope.kind != Kind::Message {
         item.insert(KIND.to_owned(), text(envelope.kind.as_str()));
     }
+    if !envelope.urgency.is_default() {
+        item.insert(URGENCY.to_owned(), text(envelope.urgency.as_str()));
+    }
     let flags = [(RECEIPTS, envelope.receipts), (UNDELIVERED, row.undelivered), (SHARED, row.shared)];
     for (name, _) in flags.into_iter().filter(|(_, is_set)| *is_set) {
         item.insert(name.to_owned(), AttributeValue::Bool(true));
@@ -176,6 +180,10 @@ pub fn row(user: &UserId, holder: &Holder, item: &Item) -> Result<Row, Unreadabl
             at: Timestamp::from_millis(number_of(item, ACCEPTED_AT)?),
             expires_at: Timestamp::from_secs(number_of(item, TTL)?),
             receipts: is_set(item, RECEIPTS),
+            urgency: match item.get(URGENCY) {
+                None => Urgency::default(),
+                Some(_) => Urgency::from(text_of(item, URGENCY)?.to_owned()),
+            },
             body: Body::from_json(text_of(item, BODY)?.to_owned()).map_err(|_| UnreadableItem(BODY))?,
         },
         undelivered: is_set(item, UNDELIVERED),

@@ -2,7 +2,7 @@
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use protocol::PushTarget;
+use protocol::{PushTarget, Urgency};
 
 use super::*;
 
@@ -32,6 +32,7 @@ fn row_of(user: &str, device: Option<&str>, body: &str) -> Row {
             at: Timestamp::from_millis(1_755_500_000_123),
             expires_at: Timestamp::from_secs(1_758_092_000),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(body),
         },
         undelivered: false,
@@ -321,6 +322,27 @@ fn an_envelope_whose_ack_is_waited_for() {
             ttl = N("1758092000")
         "#]],
     );
+}
+
+#[test]
+fn an_envelope_that_makes_no_sound() {
+    let mut row = row_of("bob", Some("phone"), "hi");
+    row.envelope.urgency = Urgency::Quiet;
+    check(
+        &row,
+        &expect![[r#"
+            a = N("1755500000123")
+            b = S("\"hi\"")
+            g = S("quiet")
+            pk = S("bob#phone")
+            sk = S("0198a5c0-7c00-7abc-8def-0123456789ab~ssssssssssssssss")
+            ttl = N("1758092000")
+        "#]],
+    );
+    let mut item = row_item(&row);
+    item.insert("g".to_owned(), text("a word of a later version"));
+    let read = super::row(&row.user, &row.holder, &item).expect("a row");
+    assert_eq!(read.envelope.urgency, Urgency::Urgent);
 }
 
 #[test]

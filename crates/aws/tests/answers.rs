@@ -30,7 +30,7 @@ use delivery::{
     Address, Await, Connections, Directory, Envelope, Group, Groups, HandOver, Holder, Inbox, Job, Key, Lookup, Member,
     Membership, OfflineTopic, Pending, PostOutcome, Queue, Reason, Receipt, Row, Scheduled,
 };
-use protocol::{Body, Enrolment, GroupId, GroupName, Kind, PushTarget, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, Enrolment, GroupId, GroupName, Kind, PushTarget, Recipient, Ref, Timestamp, Urgency, UserId};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -52,6 +52,7 @@ fn row(n: u64) -> Row {
             at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text("hi"),
         },
         undelivered: false,

@@ -118,7 +118,7 @@ pub(crate) fn one_line(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{Body, Kind, Ref, Shelf};
+    use protocol::{Body, Kind, Ref, Shelf, Urgency};
 
     use super::*;
 
@@ -134,6 +134,7 @@ mod tests {
             kind: Kind::Message,
             at: Timestamp::from_millis(5),
             attempt: 2,
+            urgency: Urgency::default(),
             body: Body::from_json(body.to_owned()).expect("JSON"),
         }
     }

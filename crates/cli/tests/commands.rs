@@ -9,7 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use futures::{SinkExt, StreamExt};
 use protocol::{
     Body, ClientFrame, Code, Delivery, Kind, MessageId, MessageName, Outgoing, Receipt, ReceiptEvent, Recipient, Ref,
-    Refusal, Sender, ServerFrame, Shelf, Timestamp, UserId,
+    Refusal, Sender, ServerFrame, Shelf, Timestamp, Urgency, UserId,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -224,6 +224,7 @@ fn delivery(n: u64, text: &str) -> Delivery {
         kind: Kind::Message,
         at: Timestamp::from_millis(5),
         attempt: 1,
+        urgency: Urgency::default(),
         body: Body::text(text),
     }
 }

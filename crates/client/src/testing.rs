@@ -1,6 +1,6 @@
 //! What the unit tests of this crate share: messages with small numbers for ids. No server.
 
-use protocol::{Body, Delivery, Kind, MessageId, Outgoing, Recipient, Ref, Shelf, Timestamp, UserId};
+use protocol::{Body, Delivery, Kind, MessageId, Outgoing, Recipient, Ref, Shelf, Timestamp, Urgency, UserId};
 
 pub(crate) fn user(name: &str) -> UserId {
     name.parse().expect("a user id")
@@ -21,6 +21,7 @@ pub(crate) fn delivery(from: &str, n: u64) -> Delivery {
         kind: Kind::Message,
         at: Timestamp::from_millis(1_755_500_000_000),
         attempt: 1,
+        urgency: Urgency::default(),
         body: Body::text(&format!("message {n}")),
     }
 }

@@ -145,6 +145,7 @@ fn judge(
         // Rows expire at whole seconds; rounded up, since rounded down a message of one second might be gone at once.
         expires_at: Timestamp::from_secs(now.plus(lifetime).as_millis().div_ceil(1000)),
         receipts: message.receipts,
+        urgency: message.urgency,
         body: message.body,
     };
     if frame_bytes(&envelope.longest_delivery()) > MAX_SERVER_FRAME_BYTES {

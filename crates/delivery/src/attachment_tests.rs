@@ -1,6 +1,6 @@
 //! What is taken, what a record gives to whom, and which attachments of a `send` are looked for.
 
-use protocol::{Body, Kind, Outgoing, Recipient};
+use protocol::{Body, Kind, Outgoing, Recipient, Urgency};
 
 use super::*;
 use crate::envelope::Envelope;
@@ -82,6 +82,7 @@ fn fanout(members: &[&str], attachments: Vec<Attached>) -> Vec<Deliver> {
         at: NOW,
         expires_at: NOW.plus(Duration::from_secs(60)),
         receipts: false,
+        urgency: Urgency::default(),
         body: Body::text("hi"),
     };
     let members = members.iter().map(|name| user(name)).collect();

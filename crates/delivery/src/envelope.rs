@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use protocol::{
-    Body, Delivery, DeviceId, Kind, MessageId, Notices, PushTarget, Recipient, Ref, Sender, Shelf, Timestamp, UserId,
+    Body, Delivery, DeviceId, Kind, MessageId, Notices, PushTarget, Recipient, Ref, Sender, Shelf, Timestamp, Urgency,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,9 @@ pub struct Envelope {
     /// Whether its sender is told when a recipient has it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub receipts: bool,
+    /// How much its sender wants made of it.
+    #[serde(default, skip_serializing_if = "Urgency::is_default")]
+    pub urgency: Urgency,
     /// What it says.
     pub body: Body,
 }
@@ -64,6 +68,7 @@ impl Envelope {
             kind: self.kind,
             at: self.at,
             attempt,
+            urgency: self.urgency,
             body: self.body.clone(),
         }
     }

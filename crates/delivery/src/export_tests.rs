@@ -1,6 +1,6 @@
 //! What comes after what in an export, and where a part of it ends.
 
-use protocol::{Body, Kind, MessageId, Notices, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, Kind, MessageId, Notices, Recipient, Ref, Timestamp, Urgency, UserId};
 
 use super::*;
 use crate::envelope::{Envelope, Holder};
@@ -39,6 +39,7 @@ fn row(device: Option<&str>, n: u64, body: &str) -> Row {
             at: NOW,
             expires_at: NOW,
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(body),
         },
         undelivered: false,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use protocol::limits::MAX_GROUP_MEMBERS;
-use protocol::{Body, Code, GroupId, GroupName, Kind, MessageId, Recipient, Sender, Timestamp, UserId};
+use protocol::{Body, Code, GroupId, GroupName, Kind, MessageId, Recipient, Sender, Timestamp, Urgency, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::envelope::Envelope;
@@ -214,6 +214,7 @@ impl News {
             at,
             expires_at: Timestamp::from_secs(at.plus(NEWS_LIFETIME).as_secs()),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::from_json(body).expect("it is JSON"),
         };
         Fanout { envelope, members, ephemeral: false, attachments: Vec::new() }

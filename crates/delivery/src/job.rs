@@ -277,7 +277,7 @@ impl HandOver {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use protocol::{Body, Kind, Recipient};
+    use protocol::{Body, Kind, Recipient, Urgency};
 
     use super::*;
 
@@ -303,6 +303,7 @@ mod tests {
                 at: Timestamp::from_millis(1_755_500_000_123),
                 expires_at: Timestamp::from_secs(1_758_092_000),
                 receipts: false,
+                urgency: Urgency::default(),
                 body: Body::from_json(r#"{"text":"hi"}"#.to_owned()).expect("JSON"),
             },
             recipient: user("bob"),

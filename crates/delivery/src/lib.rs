@@ -44,7 +44,7 @@ pub use envelope::{
 };
 pub use group::{Group, Member, Membership, News, Transition};
 pub use job::{Acked, AckedMessage, AckedRow, Announce, Await, Deliver, Drain, Fanout, HandOver, Job, Pending, Reason};
-pub use notice::{Notice, Preview, Urgency};
+pub use notice::{Notice, Preview};
 pub use ports::{
     Attachments, Connections, Directory, Failure, Files, GroupPage, Groups, Inbox, Lookup, MembershipPage,
     OfflineTopic, Page, PostOutcome, PushGateway, PushOutcome, Pushed, Queue, Receipt, Registration, Scheduled,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::{Body, Kind, MessageId, Notices, Quiet, Recipient, Ref, Sender, Timestamp, UserId};
+use protocol::{Body, Kind, MessageId, Notices, Quiet, Recipient, Ref, Sender, Timestamp, Urgency, UserId};
 use sha2::{Digest, Sha256};
 
 use crate::envelope::{Device, Envelope, Row};
@@ -76,17 +76,25 @@ pub struct Situation<'a> {
 /// What the device is told.
 ///
 /// A new envelope is told of, whatever other devices have acked by now; a summary only if it has something to say, and otherwise it takes back
-/// in silence what was told before, as does an ack elsewhere. News of a group make no sound.
+/// in silence what was told before, as does an ack elsewhere. It is as loud as the loudest of what it is about; news of a group make no sound.
+/// What is to be silent is fetched with the rest and not counted.
 pub fn notice(of: &Situation<'_>) -> Notice {
     let is_left = |row: &&Row| !of.acked_elsewhere.contains(&row.reference());
     let mut told: Vec<&Envelope> = of.pending.iter().filter(is_left).map(|row| &row.envelope).collect();
-    let badge = u32::try_from(told.len()).unwrap_or(u32::MAX);
+    let is_seen = |envelope: &&Envelope| envelope.urgency != Urgency::Silent;
+    let badge = u32::try_from(told.iter().copied().filter(|one| is_seen(one)).count()).unwrap_or(u32::MAX);
     if told.is_empty() && of.occasion == Occasion::New {
         told.extend(of.pending.iter().map(|row| &row.envelope).rev().take(1));
     }
+    if told.iter().any(is_seen) {
+        told.retain(is_seen);
+    }
     let newest = told.last().copied();
-    let is_shown = newest.is_some() && of.occasion != Occasion::AckedElsewhere;
-    let is_heard = told.iter().any(|envelope| envelope.kind != Kind::System) && !is_quiet(of.notices.quiet, of.now);
+    let urgency = match of.occasion {
+        Occasion::AckedElsewhere => Urgency::Silent,
+        Occasion::New | Occasion::Summary => loudest(&told, is_quiet(of.notices.quiet, of.now)),
+    };
+    let is_shown = urgency != Urgency::Silent;
     let conversation = newest.map(|newest| conversation(newest, of.user));
     let conversation = conversation.filter(|one| told.iter().all(|other| self::conversation(other, of.user) == *one));
     let wants_preview = is_shown && of.previews && of.notices.preview;
@@ -97,15 +105,18 @@ pub fn notice(of: &Situation<'_>) -> Notice {
         preview: newest
             .filter(|_| wants_preview)
             .map(|newest| Preview { from: newest.from.clone(), body: newest.body.clone() }),
-        urgency: match (is_shown, is_heard) {
-            (false, _) => Urgency::Silent,
-            (true, false) => Urgency::Quiet,
-            (true, true) => Urgency::Urgent,
-        },
+        urgency,
         collapse: conversation.as_ref().map_or_else(|| SUMMARY.to_owned(), collapse),
         expires_at: told.iter().map(|one| one.expires_at).max().unwrap_or(of.now.plus(NOTHING_LIFETIME)),
         conversation,
     }
+}
+
+/// How loud a notice of these is, to a device that wants it quiet now or does not. Of nothing it is silent.
+fn loudest(told: &[&Envelope], is_quiet: bool) -> Urgency {
+    let most =
+        |envelope: &Envelope| if is_quiet || envelope.kind == Kind::System { Urgency::Quiet } else { Urgency::Urgent };
+    told.iter().map(|envelope| envelope.urgency.min(most(envelope))).max().unwrap_or(Urgency::Silent)
 }
 
 /// Where the user sees a message: with whom he has it, or the group.
@@ -137,17 +148,6 @@ fn is_quiet(quiet: Quiet, now: Timestamp) -> bool {
 /// and is tried again passes for one that has, until it is put.
 pub fn was_given(other: &Device, envelope: &Envelope) -> bool {
     other.known_since.is_some_and(|since| since < envelope.at)
-}
-
-/// How much a device makes of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// Shown at once, with a sound.
-    Urgent,
-    /// Shown without a sound, when it suits the device's battery.
-    Quiet,
-    /// Not shown: the app may fetch in the background.
-    Silent,
 }
 
 /// A message as a notification may show it. `Debug` shows neither part.

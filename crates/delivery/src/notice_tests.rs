@@ -1,6 +1,6 @@
 //! What devices are told.
 
-use protocol::QuietHours;
+use protocol::{QuietHours, Urgency};
 
 use super::*;
 use crate::envelope::Holder;
@@ -24,6 +24,7 @@ fn row(n: u64, from: &str, to: Recipient, kind: Kind) -> Row {
             at: NOW.minus(Duration::from_secs(60)),
             expires_at: NOW.plus(Duration::from_secs(n)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text("secret"),
         },
         undelivered: true,
@@ -146,6 +147,32 @@ fn news_and_quiet_hours_make_no_sound() {
     let hours = |from, to, offset| Quiet::Hours(QuietHours::new(from, to, offset).expect("hours"));
     assert_eq!(urgency(hours(7 * 60, 9 * 60, 0), &[from(1, "alice")]), Urgency::Quiet);
     assert_eq!(urgency(hours(7 * 60, 9 * 60, 60), &[from(1, "alice")]), Urgency::Urgent);
+}
+
+#[test]
+fn a_notice_is_as_loud_as_the_loudest_of_what_it_is_about() {
+    let of = |n, urgency| {
+        let mut row = from(n, "alice");
+        row.envelope.urgency = urgency;
+        row
+    };
+    use Urgency::{Quiet as Low, Silent, Urgent};
+    let told_of = |urgencies: &[Urgency], quiet| {
+        let rows: Vec<Row> = (1..).zip(urgencies).map(|(n, urgency)| of(n, *urgency)).collect();
+        let notice = told(Occasion::New, &rows, &[], Notices { quiet, ..Notices::default() });
+        let place = rows.iter().position(|row| row.envelope.id == notice.id);
+        (notice.urgency, notice.badge, place.expect("one of them"))
+    };
+    assert_eq!(told_of(&[Low, Urgent], Quiet::Never), (Urgent, 2, 1));
+    assert_eq!(told_of(&[Urgent, Low], Quiet::Never), (Urgent, 2, 1));
+    assert_eq!(told_of(&[Low], Quiet::Never), (Low, 1, 0));
+    assert_eq!(told_of(&[Urgent, Low], Quiet::Always), (Low, 2, 1));
+    // What no person reads is not counted, and not what a notice that is shown is about.
+    assert_eq!(told_of(&[Urgent, Silent], Quiet::Never), (Urgent, 1, 0));
+    assert_eq!(told_of(&[Silent, Silent], Quiet::Always), (Silent, 0, 1));
+    let silent = [of(1, Silent)];
+    assert_eq!(plain(Occasion::Summary, &silent, &[]).urgency, Silent);
+    assert_eq!(plain(Occasion::New, &silent, &[silent[0].reference()]).urgency, Silent);
 }
 
 #[test]

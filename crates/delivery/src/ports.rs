@@ -12,7 +12,7 @@ use protocol::{
     AttachmentId, DeviceId, Enrolment, GroupId, GroupName, MessageId, MessageName, Notices, PushTarget, Ref, Timestamp,
     UserId,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::attachment::{Attachment, Grant};
 use crate::envelope::{Address, Connection, ConnectionId, Device, Holder, Key, Row};
@@ -402,9 +402,18 @@ pub struct Wake {
     /// Where the device has said that it can be woken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub push: Vec<PushTarget>,
-    /// What its push targets are told. Whoever has the ids asks for the messages, so that it is no part of the wake as text.
-    #[serde(skip)]
+    /// What its push targets are told. Of the wake as text only its urgency is a part, and that only if it is not urgent: whoever has the ids
+    /// asks for the messages.
+    #[serde(rename = "urgency", serialize_with = "urgency_alone", skip_serializing_if = "is_urgent")]
     pub notice: Notice,
+}
+
+fn urgency_alone<S: Serializer>(notice: &Notice, serializer: S) -> Result<S::Ok, S::Error> {
+    notice.urgency.serialize(serializer)
+}
+
+fn is_urgent(notice: &Notice) -> bool {
+    notice.urgency.is_default()
 }
 
 /// What became of a wake.

@@ -14,7 +14,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use fastrand::Rng;
-use protocol::{DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Shelf, Timestamp, UserId};
+use protocol::{
+    DeviceId, Kind, MessageName, Receipt, ReceiptEvent, Recipient, Ref, Sender, Shelf, Timestamp, Urgency, UserId,
+};
 
 use crate::drain;
 use crate::envelope::{Connection, Device, Dialect, Envelope, new_message_id};
@@ -178,6 +180,7 @@ fn envelope(acked: &Acked, to: &UserId, messages: Vec<MessageName>) -> Envelope 
         at,
         expires_at: Timestamp::from_secs(at.plus(RECEIPT_LIFETIME).as_secs()),
         receipts: false,
+        urgency: Urgency::default(),
         body: receipt.body(),
     }
 }

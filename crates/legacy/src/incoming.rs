@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use protocol::limits::{ID_WINDOW_FUTURE, ID_WINDOW_PAST, MAX_CLIENT_MESSAGE_BYTES, MAX_REFS_PER_ACK};
-use protocol::{Body, Code, Kind, MessageId, Outgoing, Recipient, Timestamp, UserId};
+use protocol::{Body, Code, Kind, MessageId, Outgoing, Recipient, Timestamp, Urgency, UserId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -66,9 +66,11 @@ pub struct Refused {
 }
 
 impl LegacyMessage {
-    /// The message to accept, under `id`: [`message_id`](crate::message_id) makes one.
+    /// The message to accept, under `id`: [`message_id`](crate::message_id) makes one. What old clients call a notification is for the app and
+    /// not for its user.
     pub fn outgoing(&self, id: MessageId) -> Outgoing {
-        Outgoing { ephemeral: self.ephemeral, ..Outgoing::new(id, self.to.clone(), self.body.clone()) }
+        let urgency = if self.kind == Type::Notification { Urgency::Silent } else { Urgency::default() };
+        Outgoing { ephemeral: self.ephemeral, urgency, ..Outgoing::new(id, self.to.clone(), self.body.clone()) }
     }
 
     /// When it was made, as the frame itself says, if that is a time at which a message that is accepted at `now` may have been

@@ -63,6 +63,19 @@ fn version_2() {
         .assert_eq(message.body.as_json());
 }
 
+#[test]
+fn a_notification_is_for_the_app_alone() {
+    for (content_type, urgency) in
+        [("NOTIFICATION", Urgency::Silent), ("CUSTOM", Urgency::Urgent), ("text", Urgency::Urgent)]
+    {
+        let text = format!(
+            r#"{{"_v":2.1,"id":"1","head":{{"to":"bob","type":"individual","contentType":"{content_type}"}},"body":{{}}}}"#
+        );
+        let id = "0198a5c0-7c00-7abc-8def-0123456789ab".parse().expect("an id");
+        assert_eq!(message(&text).outgoing(id).urgency, urgency, "{content_type}");
+    }
+}
+
 /// As the first clients send it.
 #[test]
 fn version_1() {

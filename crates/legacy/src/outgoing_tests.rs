@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use expect_test::expect;
 use protocol::limits::{MAX_CLIENT_MESSAGE_BYTES, MAX_SERVER_FRAME_BYTES};
 use protocol::packing::frame_bytes;
-use protocol::{Ref, Sender, Shelf};
+use protocol::{Ref, Sender, Shelf, Urgency};
 use serde_json::{Value, json};
 
 use super::*;
@@ -25,6 +25,7 @@ pub(crate) fn delivered(from: &str, to: &Recipient, body: Body) -> Delivery {
         kind: Kind::Message,
         at: Timestamp::from_millis(1_700_000_000_999),
         attempt: 1,
+        urgency: Urgency::default(),
         body,
     }
 }

@@ -20,6 +20,7 @@ use crate::limits::{
 use crate::push::Enrolment;
 use crate::reference::Ref;
 use crate::server_frame::Refusal;
+use crate::urgency::Urgency;
 
 /// A client's mark on a frame, at most 64 characters, echoed in the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Outgoing {
     /// Tell the sender when a recipient has it, and when it was read.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub receipts: bool,
+    /// How much to make of it where a recipient is pushed to.
+    #[serde(skip_serializing_if = "Urgency::is_default")]
+    pub urgency: Urgency,
     /// Lifetime in seconds from acceptance, 1 to 2,592,000; 30 days when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
@@ -64,7 +68,16 @@ pub struct Outgoing {
 impl Outgoing {
     /// A message that is stored until it is acked, for 30 days at most.
     pub fn new(id: MessageId, to: Recipient, body: Body) -> Self {
-        Self { id, to, body, ephemeral: false, receipts: false, expires_in: None, attachments: Vec::new() }
+        Self {
+            id,
+            to,
+            body,
+            ephemeral: false,
+            receipts: false,
+            urgency: Urgency::default(),
+            expires_in: None,
+            attachments: Vec::new(),
+        }
     }
 }
 
@@ -358,6 +371,13 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
     if ephemeral && receipts {
         return refusal(text, Code::InvalidMessage, "there are no receipts for what is `ephemeral`: it is never acked");
     }
+    let urgency = match fields.typed::<String>("urgency").map(|word| word.as_deref().map(Urgency::of)) {
+        Ok(None) => Urgency::default(),
+        Ok(Some(Some(urgency))) => urgency,
+        Ok(Some(None)) | Err(_) => {
+            return refusal(text, Code::InvalidMessage, "`urgency` is \"urgent\", \"quiet\" or \"silent\"");
+        }
+    };
     let expires_in = match fields.typed::<u64>("expires_in") {
         Ok(None) => None,
         Ok(Some(secs)) if (1..=MAX_EXPIRES_IN_SECS).contains(&secs) => Some(secs),
@@ -372,7 +392,7 @@ fn read_message(index: usize, raw: &RawValue) -> Result<Result<Outgoing, Refusal
         return refusal(text, Code::InvalidMessage, "an ephemeral message names no attachments");
     }
     let body = Body::new(body.to_owned());
-    Ok(Ok(Outgoing { id, to, body, ephemeral, receipts, expires_in, attachments }))
+    Ok(Ok(Outgoing { id, to, body, ephemeral, receipts, urgency, expires_in, attachments }))
 }
 
 /// The attachments that a message names, each once; none where it names none, `None` where what it names are no such list.

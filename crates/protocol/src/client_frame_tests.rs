@@ -30,6 +30,7 @@ fn a_message_is_read() {
         r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":{{"a": 1,"a":2}},"expires_in":60,"receipts":true,"later":true}}"#
     ))
     .expect("a message");
+    assert_eq!(message.urgency, Urgency::Urgent);
     assert_eq!(message.to, Recipient::User("bob".parse::<UserId>().expect("a user")));
     assert_eq!(message.body.as_json(), r#"{"a": 1,"a":2}"#, "a body is not read");
     assert_eq!(message.expires_in, Some(60));
@@ -45,6 +46,17 @@ fn a_message_names_each_attachment_once() {
     assert_eq!(message.attachments.iter().map(ToString::to_string).collect::<Vec<_>>(), [FILE.to_owned(), other]);
     let again = ClientFrame::parse(&ClientFrame::render_send(std::slice::from_ref(&message), None));
     assert_eq!(again, Ok(ClientFrame::Send(Send { nonce: None, messages: vec![Ok(message)] })));
+}
+
+#[test]
+fn a_message_says_how_urgent_it_is() {
+    for (word, urgency) in [("urgent", Urgency::Urgent), ("quiet", Urgency::Quiet), ("silent", Urgency::Silent)] {
+        let message = send_of(&format!(r#"{{"id":"{ID}","to":{{"user":"bob"}},"body":1,"urgency":"{word}"}}"#));
+        let message = message.expect(word);
+        assert_eq!(message.urgency, urgency);
+        let again = ClientFrame::parse(&ClientFrame::render_send(std::slice::from_ref(&message), None));
+        assert_eq!(again, Ok(ClientFrame::Send(Send { nonce: None, messages: vec![Ok(message)] })));
+    }
 }
 
 #[test]
@@ -74,6 +86,8 @@ fn a_bad_message_has_a_code() {
         (format!(r#"{{{good},"ephemeral":1}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"receipts":"yes"}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"receipts":true,"ephemeral":true}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"urgency":"loud"}}"#), Code::InvalidMessage),
+        (format!(r#"{{{good},"urgency":["quiet"]}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":-1}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":0}}"#), Code::InvalidMessage),
         (format!(r#"{{{good},"expires_in":1.5}}"#), Code::InvalidMessage),

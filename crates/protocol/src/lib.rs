@@ -15,6 +15,7 @@
 //! | [`export`] | where an export goes on |
 //! | [`server_frame`] | what the server says, rendered and parsed |
 //! | [`push`], [`notices`] | where a device can be woken, and how it wants to be notified |
+//! | [`urgency`] | how much a message makes of itself there |
 //! | [`receipt`] | what became of a message, as its sender is told |
 //! | [`packing`] | several envelopes in as few frames as the size limit allows |
 //! | [`code`] | the codes of errors and refusals |
@@ -35,6 +36,7 @@ pub mod reference;
 pub mod server_frame;
 mod text;
 pub mod time;
+pub mod urgency;
 
 pub use body::Body;
 pub use client_frame::{Ack, ClientFrame, Nonce, Outgoing, Rejected, Send, Sync};
@@ -50,3 +52,4 @@ pub use receipt::{MessageName, Receipt, ReceiptEvent};
 pub use reference::{Ref, Shelf};
 pub use server_frame::{Delivery, Kind, Refusal, ServerFrame};
 pub use time::Timestamp;
+pub use urgency::Urgency;

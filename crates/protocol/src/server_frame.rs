@@ -8,6 +8,7 @@ use crate::code::Code;
 use crate::ids::{MessageId, Recipient, Sender};
 use crate::reference::Ref;
 use crate::time::Timestamp;
+use crate::urgency::Urgency;
 
 /// One message of a `send` that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub struct Delivery {
     pub at: Timestamp,
     /// 1 to 4 when it was posted for its own sake, 0 from a drain or a sync.
     pub attempt: u32,
+    /// How much the sender wants made of it.
+    #[serde(default, skip_serializing_if = "Urgency::is_default")]
+    pub urgency: Urgency,
     /// What it says.
     pub body: Body,
 }

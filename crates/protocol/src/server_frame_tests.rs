@@ -17,6 +17,7 @@ pub(crate) fn delivery(n: u64, text: &str) -> Delivery {
         kind: Kind::Message,
         at: Timestamp::from_millis(1_755_500_000_000),
         attempt: 1,
+        urgency: Urgency::default(),
         body: Body::text(text),
     }
 }

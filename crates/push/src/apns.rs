@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use protocol::Timestamp;
+use protocol::{Timestamp, Urgency};
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use crate::es256::Es256;
 use crate::hosts::Hosts;
 use crate::http::{body, secret_header, unanswered};
 use crate::secret::Secret;
-use delivery::{Notice, Urgency};
+use delivery::Notice;
 
 /// How long one provider token is used, in seconds. Apple takes one for an hour and wants no new one within 20 minutes,
 /// from all processes together: so all make theirs of the same half hour, and it is the same token.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use protocol::{Body, MessageId, Recipient, Sender, Timestamp, UserId};
+use protocol::{Body, MessageId, Recipient, Sender, Timestamp, Urgency, UserId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use delivery::{Notice, Preview, Urgency};
+use delivery::{Notice, Preview};
 
 /// Most bytes of a content. Every service takes 4,096 bytes with its own part in them; see the test of each.
 pub const MAX_CONTENT_BYTES: usize = 3_000;

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use protocol::Timestamp;
+use protocol::{Timestamp, Urgency};
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::content::{content, ttl};
 use crate::credentials::{Credentials, InvalidCredentials};
 use crate::http::{body, secret_header, unanswered};
 use crate::secret::Secret;
-use delivery::{Notice, Urgency};
+use delivery::Notice;
 
 /// What the access token is for.
 const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";

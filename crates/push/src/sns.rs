@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
     use crate::content::tests::{NOW, longest, notice};
-    use delivery::Urgency;
+    use protocol::Urgency;
 
     fn shown(platform: Platform, notice: &Notice) -> String {
         let attributes = attributes(platform, notice, NOW);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use p256::PublicKey;
-use protocol::{Timestamp, VapidPublicKey};
+use protocol::{Timestamp, Urgency, VapidPublicKey};
 use reqwest::header::HeaderValue;
 use reqwest::{Client, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::es256::Es256;
 use crate::hosts::HostPattern;
 use crate::http::{secret_header, unanswered};
 use crate::secret::Secret;
-use delivery::{Notice, Urgency};
+use delivery::Notice;
 
 /// How long a token of VAPID is good, in seconds. Services take none for more than 24 hours.
 const TOKEN_SECS: u64 = 12 * 3_600;

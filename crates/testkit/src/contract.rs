@@ -13,7 +13,7 @@ use delivery::{
     Address, Await, Connection, Device, Dialect, Directory, Due, Enrolment, Envelope, Holder, Inbox, Job, Key, Lookup,
     Pending, Queue, Receipt, Registration, Row, Scheduled, Told, WakeState,
 };
-use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, UserId};
+use protocol::{Body, DeviceId, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, Urgency, UserId};
 
 pub use attachments::{attachments, files};
 pub use groups::groups;
@@ -48,6 +48,7 @@ fn row(inbox: &str, n: u64, text: &str) -> Row {
             at: NOW,
             expires_at: NOW.plus(Duration::from_secs(60)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(text),
         },
         undelivered: false,

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use delivery::{Failure, HandOver, Notice, OfflineTopic, PushGateway, PushOutcome, Pushed, Reason, Urgency, Wake};
-use protocol::{MessageId, Timestamp, UserId};
+use delivery::{Failure, HandOver, Notice, OfflineTopic, PushGateway, PushOutcome, Pushed, Reason, Wake};
+use protocol::{MessageId, Timestamp, Urgency, UserId};
 
 use crate::ledger::{Ledger, planned};
 use crate::lock;

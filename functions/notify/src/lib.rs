@@ -13,7 +13,7 @@ use delivery::ports::MAX_DELAY;
 use delivery::wake::{Due, MAX_IDS, step};
 use delivery::{
     Address, Directory, Failure, HandOver, Holder, Inbox, Invocation, Key, Lookup, PushGateway, PushOutcome, Queue,
-    Reason, Row, Urgency, Wake, WakeState, WakeStep, Wakeable,
+    Reason, Row, Wake, WakeState, WakeStep, Wakeable,
 };
 use futures::future::join_all;
 use lambda::batch::{records, settle};
@@ -215,7 +215,9 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             // Behind more receipts than are read lies at least what was handed over.
             ids.push(hand_over.reference.id);
         }
-        let reason = if notice.urgency == Urgency::Silent { Reason::Acked } else { hand_over.reason };
+        // A summary of what others have acked by now only takes back what was told.
+        let is_acked = hand_over.due.is_some() && rows.iter().all(|row| acked_elsewhere.contains(&row.reference()));
+        let reason = if is_acked && !rows.is_empty() { Reason::Acked } else { hand_over.reason };
         let (user, device) = (hand_over.user.clone(), hand_over.device.clone());
         let wake = Wake { user, device, ids, reason, at: now, push: to.push.clone(), notice };
         let pushed = self.gateway.push(&wake).await.map_err(failed)?;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use delivery::wake::Due;
 use delivery::{
     Address, Connection, Dialect, Directory, Enrolment, Envelope, Failure, HandOver, Holder, Inbox, Key, Notice,
-    PushGateway, PushOutcome, Pushed, Reason, Row, Urgency, Wake, WakeState, Wakeable,
+    PushGateway, PushOutcome, Pushed, Reason, Row, Wake, WakeState, Wakeable,
 };
 use notify::Notify;
-use protocol::{Body, Kind, MessageId, PushTarget, Recipient, UserId};
+use protocol::{Body, Kind, MessageId, PushTarget, Recipient, Urgency, UserId};
 use testkit::queue::event;
 use testkit::{Clock, MemoryDirectory, MemoryGateway, MemoryInbox, MemoryQueue};
 
@@ -48,6 +48,11 @@ impl Stage {
     /// Puts the `n`th message and hands it over.
     async fn hand_over(&self, n: u64, holder: Holder) -> MessageId {
         let row = self.put(n, holder, Kind::Message).await;
+        self.queue_hand_over(&row);
+        row.envelope.id
+    }
+
+    fn queue_hand_over(&self, row: &Row) {
         let hand_over = HandOver {
             user: bob(),
             device: row.holder.device().cloned(),
@@ -56,7 +61,6 @@ impl Stage {
             due: None,
         };
         self.function.queue.put_raw(&hand_over.encode());
-        row.envelope.id
     }
 
     async fn put(&self, n: u64, holder: Holder, kind: Kind) -> Row {
@@ -71,6 +75,7 @@ impl Stage {
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(Duration::from_secs(3_600)),
                 receipts: false,
+                urgency: Urgency::default(),
                 body: Body::text("secret"),
             },
             undelivered: true,
@@ -446,6 +451,26 @@ async fn dead_targets_are_dropped_unless_one_was_renewed() {
     stage.hand_over(3, own()).await;
     stage.settle().await;
     assert_eq!((stage.wakes().len(), stage.tokens().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn what_is_silent_is_pushed_as_that_and_no_ack() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    let mut row = stage.put(1, own(), Kind::Message).await;
+    row.envelope.urgency = Urgency::Silent;
+    assert!(stage.function.inbox.put(std::slice::from_ref(&row)).await[0].is_ok());
+    stage.queue_hand_over(&row);
+    stage.settle().await;
+    let wake = stage.wakes().remove(0);
+    assert_eq!((wake.notice.urgency, wake.notice.badge, wake.reason), (Urgency::Silent, 0, Reason::Absent));
+    assert_eq!(serde_json::to_value(&wake).expect("JSON")["urgency"], "silent");
+    // With something to show it is a wake like any other.
+    stage.hand_over(2, own()).await;
+    stage.run_for(60).await;
+    let wake = stage.wakes().remove(0);
+    assert_eq!((wake.notice.urgency, wake.notice.badge, wake.ids.len()), (Urgency::Urgent, 1, 2));
+    assert!(serde_json::to_value(&wake).expect("JSON").get("urgency").is_none());
 }
 
 /// A service that calls a target dead in the moment in which its device registers another.

@@ -8,7 +8,7 @@ use delivery::{
 };
 use protocol::{
     AttachmentId, Body, ClientFrame, Code, Kind, Notices, Outgoing, PushTarget, Quiet, ReceiptEvent, Recipient, Ref,
-    ServerFrame, UserId,
+    ServerFrame, Urgency, UserId,
 };
 use route::{Answers, Route};
 use serde_json::{Value, json};
@@ -71,6 +71,7 @@ impl Stage {
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(Duration::from_secs(60)),
                 receipts: false,
+                urgency: Urgency::default(),
                 body: Body::text("hi"),
             },
             undelivered: false,

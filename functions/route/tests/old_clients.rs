@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use delivery::group::Role;
 use delivery::{Address, Connection, Dialect, Envelope, Group, Holder, Inbox, Job, Key, Member, Row};
-use protocol::{Body, Code, Kind, Recipient, Sender, ServerFrame, UserId};
+use protocol::{Body, Code, Kind, Recipient, Sender, ServerFrame, Urgency, UserId};
 use route::{Answers, Route};
 use serde_json::{Value, json};
 use testkit::{
@@ -71,6 +71,7 @@ impl Stage {
             at: self.clock.now(),
             expires_at: self.clock.now().plus(Duration::from_secs(60)),
             receipts: false,
+            urgency: Urgency::default(),
             body,
         };
         let row = Row { user: user("bob"), holder, envelope, undelivered: false, shared: false };

@@ -12,7 +12,7 @@ use protocol::limits::{
 use protocol::packing::{frame_bytes, pack_page};
 use protocol::{
     Ack, Body, ClientFrame, Code, Delivery, Kind, MessageId, Nonce, Outgoing, Recipient, Ref, Rejected, Send, Sender,
-    ServerFrame, Shelf, Timestamp, UserId, pack,
+    ServerFrame, Shelf, Timestamp, Urgency, UserId, pack,
 };
 use serde_json::value::RawValue;
 
@@ -131,7 +131,10 @@ fn meaning(parsed: &Result<ClientFrame, Rejected>) -> String {
         Ok(ClientFrame::Send(send)) => {
             let messages = send.messages.iter().map(|message| match message {
                 Ok(message) => {
-                    format!("{} {:?} {:?} {:?}", message.id, message.to, message.ephemeral, message.expires_in)
+                    format!(
+                        "{} {:?} {:?} {:?} {:?}",
+                        message.id, message.to, message.ephemeral, message.urgency, message.expires_in
+                    )
                 }
                 Err(refusal) => format!("{:?} {:?}", refusal.id, refusal.code),
             });
@@ -179,7 +182,7 @@ pub fn client_frame_seeds() -> Vec<String> {
     vec![
         format!(r#"{{"action":"send","nonce":"n1","messages":[{user},{group}]}}"#),
         format!(
-            r#"{{"action":"send","messages":[{{"id":"{ID}","to":{{"user":"bob"}},"body":null,"ephemeral":true}}]}}"#
+            r#"{{"action":"send","messages":[{{"id":"{ID}","to":{{"user":"bob"}},"body":null,"ephemeral":true,"urgency":"quiet"}}]}}"#
         ),
         format!(
             r#"{{"action":"send","messages":[{{"id":"{ID}","to":{{"user":"bob"}},"body":1,"attachments":["{FILE}"]}}]}}"#
@@ -315,6 +318,7 @@ fn delivery(n: usize, text: &str) -> Delivery {
         kind: Kind::Message,
         at: Timestamp::from_millis(1_755_500_000_000),
         attempt: 1,
+        urgency: Urgency::default(),
         body: Body::text(text),
     }
 }

@@ -5,7 +5,7 @@ use aws::keys::{
     wake_state, wake_update,
 };
 use delivery::{Envelope, Holder, Row, WakeState};
-use protocol::{Body, Kind, Recipient, Timestamp, UserId};
+use protocol::{Body, Kind, Recipient, Timestamp, Urgency, UserId};
 use serde_json::{Map, Value, json};
 
 use crate::{ID, MARK, NOW, assert_discreet, known};
@@ -73,6 +73,7 @@ pub fn stored_item_seeds() -> Vec<String> {
             at: NOW,
             expires_at: Timestamp::from_secs(1_758_092_000),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(MARK),
         },
         undelivered: true,

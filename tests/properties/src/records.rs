@@ -4,7 +4,7 @@ use delivery::{
     Acked, AckedMessage, AckedRow, Announce, Attached, Await, Deliver, Drain, Envelope, Fanout, HandOver, Holder, Job,
     Pending, Reason,
 };
-use protocol::{Body, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp};
+use protocol::{Body, Kind, MessageName, ReceiptEvent, Recipient, Ref, Timestamp, Urgency};
 
 use crate::{ID, MARK, NOW, assert_discreet, known};
 
@@ -36,6 +36,7 @@ pub fn job_seeds() -> Vec<String> {
         at: NOW,
         expires_at: Timestamp::from_secs(1_758_092_000),
         receipts: false,
+        urgency: Urgency::default(),
         body: Body::from_json(format!(r#"{{"text":"{MARK} \ud800","list":[1,2.5e-7,null]}}"#)).expect("JSON"),
     };
     let attached = Attached { id: known("0f1e2d3c4b5a69788796a5b4c3d2e1f0"), expires_at: Timestamp::from_secs(7) };

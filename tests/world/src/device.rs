@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use delivery::{Address, ConnectionId, Dialect};
-use protocol::{Code, Delivery, MessageId, ReceiptEvent, Recipient, Ref, Sender, ServerFrame};
+use protocol::{Code, Delivery, MessageId, ReceiptEvent, Recipient, Ref, Sender, ServerFrame, Urgency};
 use serde_json::{Value, json};
 use testkit::clock::message_id;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -46,13 +46,14 @@ pub(crate) struct Planned {
     pub(crate) to: Recipient,
     pub(crate) ephemeral: bool,
     pub(crate) receipts: bool,
+    pub(crate) urgency: Urgency,
     pub(crate) expires_in: Option<u64>,
 }
 
 impl Planned {
     /// One that asks for nothing.
     pub(crate) fn plain(at: Duration, id: MessageId, to: Recipient) -> Self {
-        Self { at, id, to, ephemeral: false, receipts: false, expires_in: None }
+        Self { at, id, to, ephemeral: false, receipts: false, urgency: Urgency::default(), expires_in: None }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use delivery::{Address, Deliver, Device, Envelope, Key, Row};
-use protocol::{Body, Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Sender, Timestamp, UserId};
+use protocol::{
+    Body, Delivery, DeviceId, Kind, MessageId, ReceiptEvent, Recipient, Sender, Timestamp, Urgency, UserId,
+};
 use serde_json::Value;
 
 use crate::device::Planned;
@@ -22,6 +24,7 @@ pub(crate) struct Sent {
     pub(crate) text: String,
     pub(crate) ephemeral: bool,
     pub(crate) receipts: bool,
+    pub(crate) urgency: Urgency,
     /// Whether the sender was told that it is accepted.
     pub(crate) accepted: bool,
     /// Once a queue has it: when it expires, and the devices that each recipient had before.
@@ -31,8 +34,10 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
-    fn new(to: Recipient, text: String, ephemeral: bool, receipts: bool) -> Self {
-        Self { to, text, ephemeral, receipts, accepted: false, enqueued: None, reached: BTreeSet::new() }
+    /// One that asks for nothing.
+    fn plain(to: Recipient, text: String, urgency: Urgency) -> Self {
+        let (accepted, enqueued, reached) = (false, None, BTreeSet::new());
+        Self { to, text, ephemeral: false, receipts: false, urgency, accepted, enqueued, reached }
     }
 }
 
@@ -104,8 +109,8 @@ pub(crate) struct Facts {
 impl Facts {
     /// A client is about to send this.
     pub(crate) fn sent(&mut self, name: Name, planned: &Planned) {
-        let text = planned.id.to_string();
-        self.messages.insert(name, Sent::new(planned.to.clone(), text, planned.ephemeral, planned.receipts));
+        let plain = Sent::plain(planned.to.clone(), planned.id.to_string(), planned.urgency);
+        self.messages.insert(name, Sent { ephemeral: planned.ephemeral, receipts: planned.receipts, ..plain });
     }
 
     /// An old client of `from` is about to send this under the id of what it planned, which becomes the message `id`.
@@ -140,10 +145,12 @@ impl Facts {
         let owed = recipients.iter().map(|user| (user.clone(), devices(user))).collect();
         let name = (envelope.from.clone(), envelope.id);
         if envelope.from == Sender::System {
-            let sent = || Sent::new(envelope.to.clone(), text_of(&envelope.body), false, false);
+            let sent = || Sent::plain(envelope.to.clone(), text_of(&envelope.body), envelope.urgency);
             self.messages.entry(name.clone()).or_insert_with(sent);
         }
         if let Some(sent) = self.messages.get_mut(&name) {
+            // Of an old client's messages the server says how urgent they are.
+            sent.urgency = envelope.urgency;
             sent.enqueued.get_or_insert((envelope.expires_at, owed));
             sent.reached.extend(recipients.iter().cloned());
         }

@@ -20,6 +20,9 @@ pub(crate) fn write(world: &World, user: &UserId, planned: &Planned) -> Value {
     if planned.receipts {
         message["receipts"] = true.into();
     }
+    if !planned.urgency.is_default() {
+        message["urgency"] = planned.urgency.as_str().into();
+    }
     if let Some(secs) = planned.expires_in {
         message["expires_in"] = secs.into();
     }

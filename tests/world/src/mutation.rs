@@ -66,6 +66,8 @@ pub enum Mutation {
     WithdrawalIsForgotten,
     /// An ack deletes the envelopes of the user's other devices too.
     AckForAllDevices,
+    /// A row does not keep how urgent its message is.
+    UrgencyIsLost,
     /// What cannot be read is kept instead of dead-lettered.
     PoisonIsKept,
     /// An ephemeral message is stored.

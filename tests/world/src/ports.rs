@@ -14,7 +14,7 @@ use delivery::{
     Address, Connection, ConnectionId, Connections, Device, Directory, Enrolment, Failure, Holder, Inbox, Job, Key,
     Lookup, Page, PostOutcome, Queue, Receipt, Registration, Row, Scheduled, Told, WakeState, Wakeable,
 };
-use protocol::{DeviceId, Kind, MessageName, PushTarget, ReceiptEvent, Ref, ServerFrame, Timestamp, UserId};
+use protocol::{DeviceId, Kind, MessageName, PushTarget, ReceiptEvent, Ref, ServerFrame, Timestamp, Urgency, UserId};
 
 use crate::fault::{Fault, Service};
 use crate::functions::{Function, context};
@@ -233,6 +233,9 @@ impl Port {
         lock(&world.facts).wakes.put(&row.key(), world.now());
         if lock(&world.facts).is_ephemeral(&row.key()) {
             world.violate(|| format!("an ephemeral message was stored: {:?}", row.key()));
+        }
+        if self.0.mutated(Mutation::UrgencyIsLost) {
+            row.envelope.urgency = Urgency::default();
         }
         if self.0.mutated(Mutation::ExpiryInWrongUnit) {
             row.envelope.expires_at = Timestamp::from_millis(

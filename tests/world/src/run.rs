@@ -10,7 +10,7 @@ use delivery::job::MAX_FANOUT;
 use delivery::{Address, Group, Member};
 use fastrand::Rng;
 use protocol::limits::CONNECTION_LIFETIME;
-use protocol::{GroupId, Recipient, UserId};
+use protocol::{GroupId, Recipient, Urgency, UserId};
 use testkit::clock::message_id;
 use tokio::runtime::Builder;
 use tokio::time::sleep;
@@ -271,6 +271,8 @@ fn draw_messages(rng: &mut Rng, plan: &Plan, world: &World, habits: &[Habits]) -
             Planned {
                 ephemeral,
                 receipts: !ephemeral && rng.f64() < 0.2,
+                urgency: [Urgency::Urgent, Urgency::Urgent, Urgency::Urgent, Urgency::Quiet, Urgency::Silent]
+                    [rng.usize(0..5)],
                 expires_in: (rng.f64() < 0.2).then(|| [rng.u64(1..60), rng.u64(60..86_400)][rng.usize(0..2)]),
                 ..plain
             }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Acked, Address, HandOver, Holder, Key, Reason, Urgency, Wake};
-use protocol::{DeviceId, MessageId, Timestamp, UserId};
+use delivery::{Acked, Address, HandOver, Holder, Key, Reason, Wake};
+use protocol::{DeviceId, MessageId, Timestamp, Urgency, UserId};
 
 use crate::check::serves;
 use crate::facts::{Facts, Name};
@@ -144,6 +144,7 @@ impl Wakes {
         let mut wrong: Vec<String> = untold.map(|((key, _), _)| woke_nobody(key)).collect();
         wrong.extend(self.frequent(facts));
         wrong.extend(self.needless());
+        wrong.extend(self.loud(facts));
         wrong.extend(self.left_to_believe(world, facts));
         wrong
     }
@@ -185,8 +186,9 @@ impl Wakes {
     /// Whether a message that was handed over then has woken nobody, and could have.
     fn is_untold(&self, world: &World, facts: &Facts, key: &Key, since: Timestamp) -> bool {
         let name = (key.sender.clone(), key.id);
-        let sent = facts.messages.get(&name).and_then(|sent| sent.enqueued.as_ref());
-        if sent.is_none_or(|(expires_at, _)| *expires_at <= world.now()) {
+        let sent = facts.messages.get(&name);
+        let enqueued = sent.and_then(|sent| sent.enqueued.as_ref());
+        if enqueued.is_none_or(|(expires_at, _)| *expires_at <= world.now()) {
             return false;
         }
         let about = |told: &Told| told.is_about(key, since);
@@ -196,7 +198,8 @@ impl Wakes {
         let has_no_more = |device: &DeviceId, since: Timestamp| {
             self.was_missing(&Key { holder: Holder::Device(device.clone()), ..key.clone() }, since)
         };
-        let may_be_silent = |told: &Told| others().any(|device| has_no_more(device, told.decided_at));
+        let is_silent = sent.is_some_and(|sent| sent.urgency == Urgency::Silent);
+        let may_be_silent = |told: &Told| is_silent || others().any(|device| has_no_more(device, told.decided_at));
         let is_told = self.told.iter().any(|told| about(told) && (!told.silent || may_be_silent(told)));
         !is_told && !self.nowhere.iter().any(about) && !self.was_missing(key, since)
     }
@@ -234,6 +237,16 @@ impl Wakes {
             }));
         }
         wrong
+    }
+
+    /// Nobody is shown a notice of nothing but what is to be silent.
+    fn loud(&self, facts: &Facts) -> Vec<String> {
+        let is_silent = |id: &MessageId| {
+            let mut sent = facts.messages.iter().filter(|((_, other), _)| other == id);
+            sent.all(|(_, sent)| sent.urgency == Urgency::Silent)
+        };
+        let loud = self.told.iter().filter(|told| !told.silent && told.ids.iter().all(is_silent));
+        loud.map(|told| format!("{}/{:?} was shown what is silent: {:?}", told.user, told.device, told.ids)).collect()
     }
 
     /// Nobody is told of what he had acked before it was decided.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::http::Version;
-use delivery::{Notice, Urgency};
+use delivery::Notice;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use protocol::{PushTarget, Timestamp};
+use protocol::{PushTarget, Timestamp, Urgency};
 use push::{Answer, Hosts, Secret, Services, Setup};
 use rcgen::KeyPair;
 use serde_json::{Value, json};

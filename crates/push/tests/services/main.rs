@@ -10,8 +10,8 @@ mod web_push;
 
 use std::time::Duration;
 
-use delivery::{Notice, Preview, Urgency};
-use protocol::{Body, Recipient, Timestamp};
+use delivery::{Notice, Preview};
+use protocol::{Body, Recipient, Timestamp, Urgency};
 
 /// A whole half hour, which tokens of APNs are made of.
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -6,7 +6,7 @@ use deliver::Deliver;
 use delivery::{
     Address, Connection, Dialect, Directory, Drain, Envelope, Inbox, Job, Key, Queue, Row, Scheduled, Waits,
 };
-use protocol::{Body, Delivery, Kind, MessageId, Recipient, Ref, Shelf, UserId};
+use protocol::{Body, Delivery, Kind, MessageId, Recipient, Ref, Shelf, Urgency, UserId};
 use serde_json::Value;
 use testkit::queue::{Received, event};
 use testkit::{
@@ -85,6 +85,7 @@ impl Stage {
             at: self.clock.now(),
             expires_at: self.clock.now().plus(secs(3_600)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(text),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use delivery::{Address, Connection, Dialect, Directory, Envelope, Holder, Inbox, Job, Row};
 use http::Http;
-use protocol::{Body, Kind, Recipient};
+use protocol::{Body, Kind, Recipient, Urgency};
 use serde_json::{Value, json};
 
 use crate::stage::{Answer, Stage, event, id, user};
@@ -38,6 +38,7 @@ impl Stage {
                 at: self.clock.now(),
                 expires_at: self.clock.now().plus(std::time::Duration::from_secs(60)),
                 receipts: false,
+                urgency: Urgency::default(),
                 body: Body::text("hi"),
             },
             undelivered: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use delivery::{Address, Connection, Dialect, Directory, Enrolment, Envelope, Holder, Inbox, Row};
-use protocol::{Body, Kind, Recipient};
+use protocol::{Body, Kind, Recipient, Urgency};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, user};
@@ -21,6 +21,7 @@ impl Stage {
             at: self.clock.now(),
             expires_at: self.clock.now().plus(Duration::from_secs(60)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text(body),
         };
         let row = Row { user: user("bob"), holder, envelope, undelivered: false, shared: false };

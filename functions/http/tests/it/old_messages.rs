@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use delivery::{Envelope, Holder, Inbox, Job, Row};
-use protocol::{Body, Kind, Recipient};
+use protocol::{Body, Kind, Recipient, Urgency};
 use serde_json::{Value, json};
 
 use crate::stage::{Stage, user};
@@ -121,6 +121,7 @@ async fn an_ack_is_that_of_the_old_client_s_device() {
             at: stage.clock.now(),
             expires_at: stage.clock.now().plus(Duration::from_secs(60)),
             receipts: false,
+            urgency: Urgency::default(),
             body: Body::text("hi"),
         };
         let row = Row {
