@@ -68,7 +68,7 @@ pub struct Tidings {
     /// What is to be delivered: to each sender one message, and of a read one to the user's other devices.
     pub delivers: Vec<Deliver>,
     /// What the user's other devices are told at once of an ack. It is posted, and not stored.
-    pub notice: Option<Envelope>,
+    pub posted: Option<Envelope>,
     /// What the senders have been told then.
     pub told: Vec<Told>,
 }
@@ -148,14 +148,14 @@ pub fn tidings(acked: &Acked, before: &[Told], has_listeners: bool) -> Tidings {
     }
     let mut delivers: Vec<Deliver> =
         by_sender.into_iter().map(|(sender, messages)| deliver(acked, sender, messages, None)).collect();
-    let mut notice = None;
+    let mut posted = None;
     if !own.is_empty() {
         match acked.event {
-            ReceiptEvent::Delivered => notice = Some(envelope(acked, &acked.user, own)),
+            ReceiptEvent::Delivered => posted = Some(envelope(acked, &acked.user, own)),
             ReceiptEvent::Read => delivers.push(deliver(acked, &acked.user, own, Some(acked.device.clone()))),
         }
     }
-    Tidings { delivers, notice, told }
+    Tidings { delivers, posted, told }
 }
 
 /// One message with what `to` is told.

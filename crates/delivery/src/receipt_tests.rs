@@ -130,11 +130,11 @@ fn other_devices_are_told_of_what_they_may_have() {
     let job = acked(Delivered, &messages);
     assert_eq!(in_question(&job), [name(4, "bob")]);
     let told = tidings(&job, &[], true);
-    let notice = Receipt::of(&told.notice.expect("a notice").body).expect("a receipt");
-    assert_eq!((notice.event, notice.messages, told.delivers), (Delivered, own.clone(), vec![]));
+    let receipt = Receipt::of(&told.posted.expect("an envelope").body).expect("a receipt");
+    assert_eq!((receipt.event, receipt.messages, told.delivers), (Delivered, own.clone(), vec![]));
     let read = tidings(&acked(Read, &messages), &[], true);
     assert_eq!(said(&read), [("bob".into(), Some("phone".into()), own)]);
-    assert_eq!((read.notice, read.delivers[0].ephemeral), (None, false));
+    assert_eq!((read.posted, read.delivers[0].ephemeral), (None, false));
     assert_eq!(tidings(&job, &[], false), Tidings::default(), "there is no other device");
 }
 

@@ -30,7 +30,7 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         let listeners = listeners(job, &devices);
         let names = in_question(job);
         let before = if names.is_empty() { Vec::new() } else { self.inbox.told(&job.user, &names, now).await? };
-        let Tidings { delivers, notice, told } = tidings(job, &before, !listeners.is_empty());
+        let Tidings { delivers, posted, told } = tidings(job, &before, !listeners.is_empty());
         let delivers = delivers.into_iter().map(|one| Scheduled::now(Job::Deliver(one)));
         let jobs: Vec<Scheduled> = delivers.chain(left(job, &before)).collect();
         if !jobs.is_empty() {
@@ -39,8 +39,8 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         if !told.is_empty() {
             self.inbox.keep_told(&told).await?;
         }
-        if let Some(notice) = notice {
-            self.notify(job, &listeners, &notice).await;
+        if let Some(envelope) = posted {
+            self.post_once(&listeners, job, &envelope).await;
         }
         let withdrawals = withdrawals(job, &devices);
         if withdrawals.is_empty() {
@@ -49,13 +49,13 @@ impl<I: Inbox, D: Directory, G: Groups, Q: Queue, C: Connections, O: OfflineTopi
         self.offline.publish(&withdrawals).await.into_iter().collect()
     }
 
-    /// Posts a notice to devices that are connected, once, whatever becomes of it: who misses it shows a notification for longer.
-    async fn notify(&self, job: &Acked, listeners: &[&Device], notice: &Envelope) {
+    /// Posts an envelope to devices that are connected, once, whatever becomes of it: who misses it shows a notification for longer.
+    async fn post_once(&self, listeners: &[&Device], job: &Acked, envelope: &Envelope) {
         let postings = listeners.iter().filter_map(|device| {
             let row = Row {
                 user: job.user.clone(),
                 holder: Holder::Device(device.id.clone()),
-                envelope: notice.clone(),
+                envelope: envelope.clone(),
                 undelivered: false,
                 shared: false,
             };
