@@ -19,6 +19,13 @@ pub struct DynamoInbox {
     table: Table,
 }
 
+/// Which way a shelf is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Forth,
+    Back,
+}
+
 /// What was read of one shelf.
 struct ShelfPage {
     rows: Vec<Row>,
@@ -55,12 +62,17 @@ impl DynamoInbox {
         &self,
         user: &UserId,
         holder: &Holder,
-        after: Option<&Ref>,
+        way: Way,
+        from: Option<&Ref>,
         limit: usize,
         now: Timestamp,
     ) -> Result<ShelfPage, Failure> {
         let shelf = holder.shelf();
-        let condition = after.map(|after| format!(" AND {}", keys::after_condition(after, shelf))).unwrap_or_default();
+        let beyond = |from: &Ref| match way {
+            Way::Forth => keys::after_condition(from, shelf),
+            Way::Back => keys::before_condition(from, shelf),
+        };
+        let condition = from.map(|from| format!(" AND {}", beyond(from))).unwrap_or_default();
         let mut rows = Vec::new();
         let mut start: Option<Item> = None;
         // One more than asked for tells whether there are more.
@@ -72,13 +84,14 @@ impl DynamoInbox {
                 .query()
                 .table_name(&self.table.name)
                 .consistent_read(true)
+                .scan_index_forward(way == Way::Forth)
                 .key_condition_expression(format!("pk = :pk{condition}"))
                 .expression_attribute_values(":pk", keys::inbox_pk(user, holder))
                 .set_exclusive_start_key(start)
                 .limit(i32::try_from(items).unwrap_or(i32::MAX))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let query = match after {
-                Some(after) => query.expression_attribute_values(":after", AttributeValue::S(after.position())),
+            let query = match from {
+                Some(from) => query.expression_attribute_values(":from", AttributeValue::S(from.position())),
                 None => query,
             };
             let output = query.send().await.map_err(|error| failure("read an inbox", &error))?;
@@ -101,6 +114,21 @@ impl DynamoInbox {
         }
         let stopped_at = start.is_some().then(|| rows.last().map(|row: &Row| row.key().reference())).flatten();
         Ok(ShelfPage { rows, stopped_at })
+    }
+
+    async fn merged(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        (way, from): (Way, Option<&Ref>),
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        let holders = device.cloned().map(Holder::Device).into_iter().chain([Holder::Unclaimed]);
+        let shelves: Vec<Holder> = holders.collect();
+        let pages = join_all(shelves.iter().map(|holder| self.shelf(user, holder, way, from, limit, now))).await;
+        let pages = pages.into_iter().collect::<Result<Vec<ShelfPage>, _>>()?;
+        Ok(merge(pages, way, limit))
     }
 }
 
@@ -126,11 +154,18 @@ impl Inbox for DynamoInbox {
         limit: usize,
         now: Timestamp,
     ) -> Result<Page, Failure> {
-        let holders = device.cloned().map(Holder::Device).into_iter().chain([Holder::Unclaimed]);
-        let shelves: Vec<Holder> = holders.collect();
-        let pages = join_all(shelves.iter().map(|holder| self.shelf(user, holder, after, limit, now))).await;
-        let pages = pages.into_iter().collect::<Result<Vec<ShelfPage>, _>>()?;
-        Ok(merge(pages, limit))
+        self.merged(user, device, (Way::Forth, after), limit, now).await
+    }
+
+    async fn page_back(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        before: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        self.merged(user, device, (Way::Back, before), limit, now).await
     }
 
     async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {
@@ -190,15 +225,22 @@ impl Inbox for DynamoInbox {
     }
 }
 
-/// Merges shelves in order of refs. A shelf that stopped early bounds the page: what another shelf has beyond that point may
-/// come after what was not read.
-fn merge(pages: Vec<ShelfPage>, limit: usize) -> Page {
-    let bound = pages.iter().filter_map(|page| page.stopped_at.clone()).min();
+/// Merges shelves in order of refs, or against it. A shelf that stopped early bounds the page: what another shelf has beyond that point may come
+/// after what was not read.
+fn merge(pages: Vec<ShelfPage>, way: Way, limit: usize) -> Page {
+    let stops = pages.iter().filter_map(|page| page.stopped_at.clone());
+    let bound = if way == Way::Forth { stops.min() } else { stops.max() };
     let mut more = bound.is_some();
     let mut rows: Vec<Row> = pages.into_iter().flat_map(|page| page.rows).collect();
     rows.sort_by_cached_key(|row| row.key().reference());
+    if way == Way::Back {
+        rows.reverse();
+    }
     if let Some(bound) = bound {
-        rows.retain(|row| row.key().reference() <= bound);
+        rows.retain(|row| match way {
+            Way::Forth => row.key().reference() <= bound,
+            Way::Back => row.key().reference() >= bound,
+        });
     }
     more |= rows.len() > limit;
     rows.truncate(limit);

@@ -582,7 +582,12 @@ pub fn news(item: &Item) -> Result<News, UnreadableItem> {
 /// Where a page of one shelf begins, given the ref after which the merged page begins: the condition on the sort key.
 pub fn after_condition(after: &Ref, shelf: Shelf) -> &'static str {
     // An unclaimed envelope comes right after the device's own one of the same message.
-    if shelf > after.shelf { "sk >= :after" } else { "sk > :after" }
+    if shelf > after.shelf { "sk >= :from" } else { "sk > :from" }
+}
+
+/// The same for a page that is read from the end, given the ref before which it begins.
+pub fn before_condition(before: &Ref, shelf: Shelf) -> &'static str {
+    if shelf < before.shelf { "sk <= :from" } else { "sk < :from" }
 }
 
 fn text_of<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, UnreadableItem> {

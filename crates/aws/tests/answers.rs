@@ -295,6 +295,7 @@ async fn a_failed_publish_is_the_outcome_of_its_own_hand_over() {
         device: None,
         reference: reference(n),
         reason: Reason::Absent,
+        urgency: Urgency::Urgent,
         due: None,
     };
     let outcomes = topic.publish(&[hand_over(1), hand_over(2), hand_over(3)]).await;

@@ -54,6 +54,11 @@ impl Envelope {
         self.kind != Kind::Receipt
     }
 
+    /// How loud a notice of it may be: as its sender says, but news of a group make no sound.
+    pub fn loudness(&self) -> Urgency {
+        if self.kind == Kind::System { self.urgency.min(Urgency::Quiet) } else { self.urgency }
+    }
+
     /// The longest form in which a device can receive it: from the unclaimed inbox, and with somebody waiting for its ack.
     pub fn longest_delivery(&self) -> Delivery {
         self.delivery(Shelf::Unclaimed, true, 0)

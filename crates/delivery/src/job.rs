@@ -3,7 +3,7 @@
 //! Records outlive a deployment by days, so a change here must read what the version before it wrote. A job holds no
 //! AWS name; its receive count and receipt belong to the record around it.
 
-use protocol::{DeviceId, GroupId, MessageId, MessageName, ReceiptEvent, Ref, Timestamp, UserId};
+use protocol::{DeviceId, GroupId, MessageId, MessageName, ReceiptEvent, Ref, Timestamp, Urgency, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::attachment::Attached;
@@ -140,6 +140,9 @@ pub struct AckedRow {
     pub expires_at: Timestamp,
     /// Whether other devices of the user may have it.
     pub shared: bool,
+    /// As in [`Envelope`].
+    #[serde(default, skip_serializing_if = "Urgency::is_default")]
+    pub urgency: Urgency,
 }
 
 /// See [`Job::Await`]. At most [`MAX_PENDING`] envelopes.
@@ -214,6 +217,9 @@ pub struct HandOver {
     pub reference: Ref,
     /// Why.
     pub reason: Reason,
+    /// How loud its envelope may be where the device is pushed to.
+    #[serde(default, skip_serializing_if = "Urgency::is_default")]
+    pub urgency: Urgency,
     /// The due wake that this record is to push; none in what `deliver` publishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,
@@ -277,7 +283,7 @@ impl HandOver {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
-    use protocol::{Body, Kind, Recipient, Urgency};
+    use protocol::{Body, Kind, Recipient};
 
     use super::*;
 
@@ -384,6 +390,7 @@ mod tests {
             device: None,
             reference: format!("{REF}~*").parse().expect("a ref"),
             reason: Reason::Absent,
+            urgency: Urgency::Urgent,
             due: None,
         };
         expect![[
@@ -391,8 +398,8 @@ mod tests {
         ]]
         .assert_eq(&hand_over.encode());
         assert_eq!(HandOver::decode(&hand_over.encode()).expect("a hand-over"), hand_over);
-        let holder = HandOver { due: Some("7".to_owned()), ..hand_over };
-        assert!(holder.encode().ends_with(r#","reason":"absent","due":"7"}"#));
+        let holder = HandOver { due: Some("7".to_owned()), urgency: Urgency::Quiet, ..hand_over };
+        assert!(holder.encode().ends_with(r#","reason":"absent","urgency":"quiet","due":"7"}"#));
         assert_eq!(HandOver::decode(&holder.encode()).expect("a hand-over"), holder);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use protocol::{Body, Kind, MessageId, Notices, Quiet, Recipient, Ref, Sender, Timestamp, Urgency, UserId};
+use protocol::{Body, MessageId, Notices, Quiet, Recipient, Ref, Sender, Timestamp, Urgency, UserId};
 use sha2::{Digest, Sha256};
 
 use crate::envelope::{Device, Envelope, Row};
@@ -20,6 +20,9 @@ const COLLAPSE_BYTES: usize = 16;
 /// A notice of several conversations replaces the one before.
 const SUMMARY: &str = "summary";
 
+/// So does a silent one, but those that are shown.
+const SILENT: &str = "silent";
+
 /// One push: that messages wait for a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -27,7 +30,7 @@ pub struct Notice {
     pub user: UserId,
     /// The newest message.
     pub id: MessageId,
-    /// Where the messages are, the other user or the group. None if they are of several conversations.
+    /// Where the messages are, the other user or the group. None if they are of several conversations. Of a silent one, where nothing is left.
     pub conversation: Option<Recipient>,
     /// How many messages are pending for the device.
     pub badge: u32,
@@ -35,6 +38,8 @@ pub struct Notice {
     pub preview: Option<Preview>,
     /// How much the device is to make of it.
     pub urgency: Urgency,
+    /// Whether it takes something back that may have been shown. A silent one that does not is for apps that fetch in the background.
+    pub takes_back: bool,
     /// 1-32 of `[A-Za-z0-9_-]`: a later push replaces an earlier one of the same.
     pub collapse: String,
     /// Not to be shown after that.
@@ -65,8 +70,12 @@ pub struct Situation<'a> {
     pub occasion: Occasion,
     /// The envelope that did.
     pub reference: &'a Ref,
-    /// What is pending for the device and wakes it, oldest first.
+    /// How loud its hand-over may be.
+    pub urgency: Urgency,
+    /// What is pending for the device and wakes it, oldest first: the newest of it.
     pub pending: &'a [Row],
+    /// Whether there is more of it, or may be, that was not read.
+    pub is_cut: bool,
     /// Those of them that another device has acked.
     pub acked_elsewhere: &'a [Ref],
     /// Now.
@@ -76,27 +85,13 @@ pub struct Situation<'a> {
 /// What the device is told.
 ///
 /// A new envelope is told of, whatever other devices have acked by now; a summary only if it has something to say, and otherwise it takes back
-/// in silence what was told before, as does an ack elsewhere. It is as loud as the loudest of what it is about; news of a group make no sound.
-/// What is to be silent is fetched with the rest and not counted.
+/// in silence what was told before, as does an ack elsewhere. What is to be silent is fetched with the rest, and neither counted nor shown.
 pub fn notice(of: &Situation<'_>) -> Notice {
-    let is_left = |row: &&Row| !of.acked_elsewhere.contains(&row.reference());
-    let mut told: Vec<&Envelope> = of.pending.iter().filter(is_left).map(|row| &row.envelope).collect();
-    let is_seen = |envelope: &&Envelope| envelope.urgency != Urgency::Silent;
-    let badge = u32::try_from(told.iter().copied().filter(|one| is_seen(one)).count()).unwrap_or(u32::MAX);
-    if told.is_empty() && of.occasion == Occasion::New {
-        told.extend(of.pending.iter().map(|row| &row.envelope).rev().take(1));
-    }
-    if told.iter().any(is_seen) {
-        told.retain(is_seen);
-    }
+    let (badge, told) = told(of);
     let newest = told.last().copied();
-    let urgency = match of.occasion {
-        Occasion::AckedElsewhere => Urgency::Silent,
-        Occasion::New | Occasion::Summary => loudest(&told, is_quiet(of.notices.quiet, of.now)),
-    };
+    let urgency = urgency(of, &told);
     let is_shown = urgency != Urgency::Silent;
-    let conversation = newest.map(|newest| conversation(newest, of.user));
-    let conversation = conversation.filter(|one| told.iter().all(|other| self::conversation(other, of.user) == *one));
+    let conversation = if is_shown { common(&told, of.user) } else { taken_back(of) };
     let wants_preview = is_shown && of.previews && of.notices.preview;
     Notice {
         user: of.user.clone(),
@@ -106,17 +101,62 @@ pub fn notice(of: &Situation<'_>) -> Notice {
             .filter(|_| wants_preview)
             .map(|newest| Preview { from: newest.from.clone(), body: newest.body.clone() }),
         urgency,
-        collapse: conversation.as_ref().map_or_else(|| SUMMARY.to_owned(), collapse),
+        takes_back: of.occasion == Occasion::AckedElsewhere || !of.acked_elsewhere.is_empty(),
+        collapse: match &conversation {
+            Some(conversation) => collapse(conversation),
+            // It must not take the place of a notice that is still owed.
+            None if !is_shown && badge > 0 => SILENT.to_owned(),
+            None => SUMMARY.to_owned(),
+        },
         expires_at: told.iter().map(|one| one.expires_at).max().unwrap_or(of.now.plus(NOTHING_LIFETIME)),
         conversation,
     }
 }
 
-/// How loud a notice of these is, to a device that wants it quiet now or does not. Of nothing it is silent.
-fn loudest(told: &[&Envelope], is_quiet: bool) -> Urgency {
-    let most =
-        |envelope: &Envelope| if is_quiet || envelope.kind == Kind::System { Urgency::Quiet } else { Urgency::Urgent };
-    told.iter().map(|envelope| envelope.urgency.min(most(envelope))).max().unwrap_or(Urgency::Silent)
+/// How many are to be shown, and those that the notice is about, oldest first: these, or what is silent if there is nothing else.
+fn told<'a>(of: &Situation<'a>) -> (u32, Vec<&'a Envelope>) {
+    let is_seen = |row: &&Row| row.envelope.urgency != Urgency::Silent;
+    let is_left = |row: &&Row| !of.acked_elsewhere.contains(&row.reference());
+    let left: Vec<&Row> = of.pending.iter().filter(is_left).collect();
+    let seen: Vec<&Row> = left.iter().copied().filter(is_seen).collect();
+    let badge = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+    let newest = of.pending.iter().rfind(is_seen).filter(|_| of.occasion == Occasion::New);
+    let told = match newest {
+        _ if !seen.is_empty() => seen,
+        Some(newest) => vec![newest],
+        None => left,
+    };
+    (badge, told.into_iter().map(|row| &row.envelope).collect())
+}
+
+/// As loud as the record that led to it, which is new, and no louder than what is left of what it is about: what was told before makes no sound
+/// again.
+fn urgency(of: &Situation<'_>, told: &[&Envelope]) -> Urgency {
+    let loudest = told.iter().map(|envelope| envelope.loudness()).max().unwrap_or(Urgency::Silent);
+    let loudest = if of.is_cut { of.urgency } else { loudest };
+    match of.occasion {
+        Occasion::AckedElsewhere => Urgency::Silent,
+        Occasion::New | Occasion::Summary if is_quiet(of.notices.quiet, of.now) => {
+            of.urgency.min(loudest).min(Urgency::Quiet)
+        }
+        Occasion::New | Occasion::Summary => of.urgency.min(loudest),
+    }
+}
+
+/// The conversation of which nothing is left, if there is one: what is shown of it is to be taken away.
+fn taken_back(of: &Situation<'_>) -> Option<Recipient> {
+    let is_acked = |row: &&Row| of.acked_elsewhere.contains(&row.reference());
+    let (acked, left): (Vec<&Row>, Vec<&Row>) = of.pending.iter().partition(is_acked);
+    let is_left = |one: &Recipient| left.iter().any(|row| conversation(&row.envelope, of.user) == *one);
+    let mut gone = acked.iter().map(|row| conversation(&row.envelope, of.user)).filter(|one| !is_left(one));
+    let first = gone.next()?;
+    gone.all(|other| other == first).then_some(first)
+}
+
+/// The conversation that all of these are of, if they are of one.
+fn common(told: &[&Envelope], user: &UserId) -> Option<Recipient> {
+    let newest = conversation(told.last()?, user);
+    told.iter().all(|other| conversation(other, user) == newest).then_some(newest)
 }
 
 /// Where the user sees a message: with whom he has it, or the group.

@@ -1,6 +1,6 @@
 //! What devices are told.
 
-use protocol::{QuietHours, Urgency};
+use protocol::{Kind, QuietHours};
 
 use super::*;
 use crate::envelope::Holder;
@@ -49,7 +49,9 @@ fn told(occasion: Occasion, pending: &[Row], acked_elsewhere: &[Ref], notices: N
         previews: true,
         occasion,
         reference: &reference,
+        urgency: Urgency::Urgent,
         pending,
+        is_cut: false,
         acked_elsewhere,
         now: NOW,
     })
@@ -126,7 +128,9 @@ fn a_preview_is_for_who_wants_it_and_may() {
         previews: false,
         occasion: Occasion::New,
         reference: &reference,
+        urgency: Urgency::Urgent,
         pending: &pending,
+        is_cut: false,
         acked_elsewhere: &[],
         now: NOW,
     };
@@ -149,30 +153,83 @@ fn news_and_quiet_hours_make_no_sound() {
     assert_eq!(urgency(hours(7 * 60, 9 * 60, 60), &[from(1, "alice")]), Urgency::Urgent);
 }
 
+/// The `n`th message of alice, so urgent.
+fn of(n: u64, urgency: Urgency) -> Row {
+    let mut row = from(n, "alice");
+    row.envelope.urgency = urgency;
+    row
+}
+
+/// What is told of these by a record that may be so loud: how loud, the badge, and which one is named.
+fn told_by(record: Urgency, rows: &[Row], quiet: Quiet, is_cut: bool) -> (Urgency, u32, Option<usize>) {
+    let (user, reference) = (bob(), from(99, "alice").reference());
+    let notice = notice(&Situation {
+        user: &user,
+        notices: Notices { quiet, ..Notices::default() },
+        previews: false,
+        occasion: Occasion::New,
+        reference: &reference,
+        urgency: record,
+        pending: rows,
+        is_cut,
+        acked_elsewhere: &[],
+        now: NOW,
+    });
+    let place = rows.iter().position(|row| row.envelope.id == notice.id);
+    assert!(place.is_some() || notice.id == reference.id);
+    (notice.urgency, notice.badge, place)
+}
+
 #[test]
-fn a_notice_is_as_loud_as_the_loudest_of_what_it_is_about() {
-    let of = |n, urgency| {
-        let mut row = from(n, "alice");
-        row.envelope.urgency = urgency;
-        row
-    };
+fn a_notice_is_as_loud_as_what_is_new_and_left() {
     use Urgency::{Quiet as Low, Silent, Urgent};
-    let told_of = |urgencies: &[Urgency], quiet| {
+    let told = |record, urgencies: &[Urgency]| {
         let rows: Vec<Row> = (1..).zip(urgencies).map(|(n, urgency)| of(n, *urgency)).collect();
-        let notice = told(Occasion::New, &rows, &[], Notices { quiet, ..Notices::default() });
-        let place = rows.iter().position(|row| row.envelope.id == notice.id);
-        (notice.urgency, notice.badge, place.expect("one of them"))
+        told_by(record, &rows, Quiet::Never, false)
     };
-    assert_eq!(told_of(&[Low, Urgent], Quiet::Never), (Urgent, 2, 1));
-    assert_eq!(told_of(&[Urgent, Low], Quiet::Never), (Urgent, 2, 1));
-    assert_eq!(told_of(&[Low], Quiet::Never), (Low, 1, 0));
-    assert_eq!(told_of(&[Urgent, Low], Quiet::Always), (Low, 2, 1));
+    assert_eq!(told(Urgent, &[Low, Urgent]), (Urgent, 2, Some(1)));
+    assert_eq!(told(Urgent, &[Urgent, Low]), (Urgent, 2, Some(1)));
+    // What was told before makes no sound again.
+    assert_eq!(told(Low, &[Urgent, Low]), (Low, 2, Some(1)));
+    assert_eq!(told(Silent, &[Urgent, Silent]), (Silent, 1, Some(0)));
+    // What is gone makes none either.
+    assert_eq!(told(Urgent, &[Low]), (Low, 1, Some(0)));
     // What no person reads is not counted, and not what a notice that is shown is about.
-    assert_eq!(told_of(&[Urgent, Silent], Quiet::Never), (Urgent, 1, 0));
-    assert_eq!(told_of(&[Silent, Silent], Quiet::Always), (Silent, 0, 1));
-    let silent = [of(1, Silent)];
-    assert_eq!(plain(Occasion::Summary, &silent, &[]).urgency, Silent);
-    assert_eq!(plain(Occasion::New, &silent, &[silent[0].reference()]).urgency, Silent);
+    assert_eq!(told(Urgent, &[Urgent, Silent]), (Urgent, 1, Some(0)));
+    assert_eq!(told(Silent, &[Silent, Silent]), (Silent, 0, Some(1)));
+    let (low, urgent) = ([of(1, Low)], [of(1, Urgent)]);
+    assert_eq!(told_by(Urgent, &low, Quiet::Always, false), (Low, 1, Some(0)));
+    assert_eq!(told_by(Urgent, &urgent, Quiet::Always, false), (Low, 1, Some(0)));
+    // Behind more than is read may lie what is urgent.
+    assert_eq!(told_by(Urgent, &low, Quiet::Never, true), (Urgent, 1, Some(0)));
+    assert_eq!(told_by(Urgent, &[], Quiet::Never, true), (Urgent, 1, None));
+    assert_eq!(told_by(Urgent, &[], Quiet::Always, true), (Low, 1, None));
+}
+
+#[test]
+fn what_is_new_is_shown_although_it_passes_for_acked() {
+    let rows = [of(1, Urgency::Silent), of(2, Urgency::Urgent), of(3, Urgency::Silent)];
+    let new = plain(Occasion::New, &rows, &[rows[1].reference()]);
+    assert_eq!((new.urgency, new.id, new.badge), (Urgency::Urgent, rows[1].envelope.id, 1));
+    let summary = plain(Occasion::Summary, &rows, &[rows[1].reference()]);
+    assert_eq!((summary.urgency, summary.badge), (Urgency::Silent, 0));
+}
+
+#[test]
+fn a_silent_notice_takes_away_what_is_left_nothing_of() {
+    let pending = [from(1, "alice"), from(2, "alice"), from(3, "carol")];
+    let of = |acked: &[usize]| {
+        let acked: Vec<Ref> = acked.iter().map(|place| pending[*place].reference()).collect();
+        plain(Occasion::AckedElsewhere, &pending, &acked)
+    };
+    let name = |sender: &str| Some(Recipient::User(sender.parse().expect("a user")));
+    let shown = |sender: &str| plain(Occasion::New, &[from(1, sender)], &[]).collapse;
+    // Something is left of the only conversation with an ack: nothing is taken away, and no other notice's place is taken.
+    assert_eq!((of(&[1]).conversation, of(&[1]).badge, of(&[1]).collapse.as_str()), (None, 2, SILENT));
+    assert_eq!((of(&[0, 1]).conversation, of(&[0, 1]).collapse), (name("alice"), shown("alice")));
+    assert_eq!((of(&[2]).conversation, of(&[2]).collapse), (name("carol"), shown("carol")));
+    assert_eq!((of(&[0, 1, 2]).conversation, of(&[0, 1, 2]).badge), (None, 0));
+    assert!(of(&[1]).takes_back && !plain(Occasion::New, &pending, &[]).takes_back);
 }
 
 #[test]

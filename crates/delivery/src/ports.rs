@@ -63,12 +63,12 @@ pub enum Lookup {
     Unprocessed,
 }
 
-/// A part of what a device has pending, in order of its refs.
+/// A part of what a device has pending, in order of its refs or, read from the end, against it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// The envelopes. Empty only if nothing readable is left.
     pub rows: Vec<Row>,
-    /// Whether there are more after these.
+    /// Whether there are more beyond these.
     pub more: bool,
 }
 
@@ -90,6 +90,16 @@ pub trait Inbox: Send + Sync {
         user: &UserId,
         device: Option<&DeviceId>,
         after: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Page, Failure>> + Send;
+
+    /// The same from the other end: up to `limit` envelopes before `before`, newest first.
+    fn page_back(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        before: Option<&Ref>,
         limit: usize,
         now: Timestamp,
     ) -> impl Future<Output = Result<Page, Failure>> + Send;

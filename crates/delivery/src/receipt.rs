@@ -53,6 +53,7 @@ pub fn acked<'a>(event: ReceiptEvent, found: impl IntoIterator<Item = (&'a Ref, 
                 receipts: row.envelope.receipts,
                 expires_at: row.envelope.expires_at,
                 shared: row.shared || row.holder.device().is_none(),
+                urgency: row.envelope.urgency,
             }),
             Lookup::Missing if event == ReceiptEvent::Read => None,
             Lookup::Missing | Lookup::Unreadable | Lookup::Unprocessed => return None,
@@ -106,7 +107,8 @@ pub fn listeners<'a>(acked: &Acked, devices: &'a [Device]) -> Vec<&'a Device> {
 
 /// The absent devices that were told by a push of something that is acked now: they are to be told that it is.
 pub fn withdrawals(acked: &Acked, devices: &[Device]) -> Vec<HandOver> {
-    let shared = acked.messages.iter().filter(|message| message.row.is_some_and(|row| row.shared));
+    let was_shown = |row: AckedRow| row.shared && row.urgency != Urgency::Silent;
+    let shared = acked.messages.iter().filter(|message| message.row.is_some_and(was_shown));
     let names: Vec<&MessageName> = shared.map(|message| &message.name).collect();
     let is_away =
         |device: &&Device| device.id != acked.device && device.connection.is_none() && !device.push.is_empty();
@@ -118,6 +120,7 @@ pub fn withdrawals(acked: &Acked, devices: &[Device]) -> Vec<HandOver> {
             device: Some(device.id.clone()),
             reference: Ref { id: newest.id, sender: newest.from.clone(), shelf: Shelf::Own, watched: false },
             reason: Reason::Acked,
+            urgency: Urgency::Silent,
             due: None,
         })
     };

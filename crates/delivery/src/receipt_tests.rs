@@ -20,7 +20,7 @@ fn name(n: u64, from: &str) -> MessageName {
 }
 
 fn row(receipts: bool, shared: bool) -> Option<AckedRow> {
-    Some(AckedRow { receipts, expires_at: Timestamp::from_secs(2_000_000_000), shared })
+    Some(AckedRow { receipts, expires_at: Timestamp::from_secs(2_000_000_000), shared, urgency: Urgency::Urgent })
 }
 
 fn acked(event: ReceiptEvent, messages: &[(MessageName, Option<AckedRow>)]) -> Acked {

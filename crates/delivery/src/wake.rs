@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use protocol::Timestamp;
+use protocol::{Timestamp, Urgency};
 
 /// How long after its time a due wake is taken over by the next record. Longer than the longest back-off of the holder.
 pub const OVERDUE: Duration = Duration::from_secs(600);
@@ -30,21 +30,23 @@ pub const MAX_IDS: usize = 256;
 pub struct Due {
     /// When.
     pub at: Timestamp,
-    /// Names the holder: the record that is on its way to push it.
+    /// Names the holder, the record that is on its way to push it, and says how loud it is.
     pub token: String,
 }
 
-/// How the tokens of due wakes begin that only take something back.
-const IN_SILENCE: &str = "silent/";
+/// Stands in the tokens of due wakes between their urgency and the name.
+const SEPARATOR: char = ':';
 
 impl Due {
-    /// A due wake whose holder is named by `name`, which is never used again. In silence, it tells of nothing new.
-    pub fn new(at: Timestamp, name: &str, in_silence: bool) -> Self {
-        Self { at, token: if in_silence { format!("{IN_SILENCE}{name}") } else { name.to_owned() } }
+    /// A due wake whose holder is named by `name`, which is never used again, and which is so loud.
+    pub fn new(at: Timestamp, name: &str, urgency: Urgency) -> Self {
+        let token =
+            if urgency.is_default() { name.to_owned() } else { format!("{}{SEPARATOR}{name}", urgency.as_str()) };
+        Self { at, token }
     }
 
-    fn is_in_silence(&self) -> bool {
-        self.token.starts_with(IN_SILENCE)
+    fn urgency(&self) -> Urgency {
+        self.token.split_once(SEPARATOR).and_then(|(word, _)| Urgency::of(word)).unwrap_or_default()
     }
 }
 
@@ -70,12 +72,11 @@ pub enum WakeStep {
     Covered,
 }
 
-/// Decides at `now` for a record that holds the due wake `token`, if it holds one, and tells of something new or, in silence, only takes
-/// something back.
-pub fn step(state: &WakeState, token: Option<&str>, in_silence: bool, interval: Duration, now: Timestamp) -> WakeStep {
+/// Decides at `now` for a record that holds the due wake `token`, if it holds one, and may be so loud.
+pub fn step(state: &WakeState, token: Option<&str>, urgency: Urgency, interval: Duration, now: Timestamp) -> WakeStep {
     let holds = state.due.as_ref().is_some_and(|due| Some(due.token.as_str()) == token);
-    // A holder in silence tells of nothing new, so it covers nobody who does.
-    let covers = |due: &Due| now < due.at.plus(OVERDUE) && (in_silence || !due.is_in_silence());
+    // A wake is as loud as its holder at most, so it covers nobody who is louder.
+    let covers = |due: &Due| now < due.at.plus(OVERDUE) && urgency <= due.urgency();
     if !holds && state.due.as_ref().is_some_and(covers) {
         return WakeStep::Covered;
     }
@@ -90,6 +91,8 @@ pub fn step(state: &WakeState, token: Option<&str>, in_silence: bool, interval: 
 mod tests {
     use super::*;
 
+    use Urgency::{Quiet, Silent, Urgent as URGENT};
+
     const INTERVAL: Duration = Duration::from_secs(30);
 
     fn at(secs: u64) -> Timestamp {
@@ -102,40 +105,46 @@ mod tests {
 
     #[test]
     fn a_burst_is_one_wake_and_one_summary() {
-        let WakeStep::Push(state) = step(&WakeState::default(), None, false, INTERVAL, at(0)) else {
+        let WakeStep::Push(state) = step(&WakeState::default(), None, URGENT, INTERVAL, at(0)) else {
             panic!("the first pushes")
         };
-        assert_eq!(step(&state, None, false, INTERVAL, at(1)), WakeStep::Postpone(at(30)));
-        assert_eq!(step(&due("holder"), None, false, INTERVAL, at(2)), WakeStep::Covered);
+        assert_eq!(step(&state, None, URGENT, INTERVAL, at(1)), WakeStep::Postpone(at(30)));
+        assert_eq!(step(&due("holder"), None, URGENT, INTERVAL, at(2)), WakeStep::Covered);
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&due("holder"), Some("holder"), false, INTERVAL, at(30)), WakeStep::Push(pushed));
+        assert_eq!(step(&due("holder"), Some("holder"), URGENT, INTERVAL, at(30)), WakeStep::Push(pushed));
     }
 
     #[test]
     fn a_holder_that_comes_early_waits() {
-        assert_eq!(step(&due("me"), Some("me"), false, INTERVAL, at(29)), WakeStep::Wait(at(30)));
+        assert_eq!(step(&due("me"), Some("me"), URGENT, INTERVAL, at(29)), WakeStep::Wait(at(30)));
     }
 
     #[test]
     fn a_holder_that_holds_nothing_any_more_is_a_record_like_any_other() {
-        assert_eq!(step(&due("another"), Some("me"), false, INTERVAL, at(31)), WakeStep::Covered);
+        assert_eq!(step(&due("another"), Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Covered);
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&pushed, Some("me"), false, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
+        assert_eq!(step(&pushed, Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
     }
 
     #[test]
     fn a_holder_that_never_comes_is_overtaken() {
-        assert_eq!(step(&due("lost"), None, false, INTERVAL, at(629)), WakeStep::Covered);
-        assert!(matches!(step(&due("lost"), None, false, INTERVAL, at(630)), WakeStep::Push(_)));
+        assert_eq!(step(&due("lost"), None, URGENT, INTERVAL, at(629)), WakeStep::Covered);
+        assert!(matches!(step(&due("lost"), None, URGENT, INTERVAL, at(630)), WakeStep::Push(_)));
     }
 
     #[test]
-    fn a_silent_holder_covers_the_silent_alone() {
-        let silent = WakeState { last: Some(at(0)), due: Some(Due::new(at(30), "holder", true)) };
-        let token = silent.due.as_ref().map(|due| due.token.clone());
-        assert_eq!(step(&silent, None, true, INTERVAL, at(2)), WakeStep::Covered);
-        assert_eq!(step(&silent, None, false, INTERVAL, at(2)), WakeStep::Postpone(at(30)));
-        assert_eq!(step(&due("loud"), token.as_deref(), true, INTERVAL, at(30)), WakeStep::Covered);
-        assert!(matches!(step(&silent, token.as_deref(), true, INTERVAL, at(30)), WakeStep::Push(_)));
+    fn a_holder_covers_who_is_no_louder() {
+        for (urgency, covered) in
+            [(Silent, [true, false, false]), (Quiet, [true, true, false]), (URGENT, [true, true, true])]
+        {
+            let due = Due::new(at(30), "queue-7/1f", urgency);
+            let (state, token) = (WakeState { last: Some(at(0)), due: Some(due.clone()) }, Some(due.token.as_str()));
+            let of = |other| step(&state, None, other, INTERVAL, at(2)) == WakeStep::Covered;
+            assert_eq!([Silent, Quiet, URGENT].map(of), covered, "{urgency:?}");
+            assert_eq!(step(&state, token, urgency, INTERVAL, at(2)), WakeStep::Wait(at(30)));
+            assert!(matches!(step(&state, token, urgency, INTERVAL, at(30)), WakeStep::Push(_)));
+        }
+        // Whoever is louder sends a holder of its own, and the one before is covered when it comes.
+        assert_eq!(step(&due("loud"), Some("silent:before"), Silent, INTERVAL, at(30)), WakeStep::Covered);
     }
 }

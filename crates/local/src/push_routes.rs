@@ -70,7 +70,7 @@ enum How {
 
 /// `GET /_local/push`: what a page subscribes with, as the stand-ins have it now.
 pub(crate) async fn about(State(http): State<Http>) -> Json<Value> {
-    Json(json!({"vapid": http.push_services.vapid_public_key()}))
+    Json(json!({"vapid": http.push_services.providers.vapid_public_key()}))
 }
 
 /// `POST /_local/push/targets`: a new target, as a device registers it.

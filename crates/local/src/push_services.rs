@@ -22,6 +22,8 @@ const FILE: &str = "push-services.jsonl";
 pub(crate) struct PushServices {
     pub(crate) providers: Arc<Providers>,
     pushes: Pushes,
+    /// What pages subscribe with: what the HTTP API of a deployment is set up with. It stays as it is when the key is rotated.
+    pub(crate) published: VapidPublicKey,
     /// Made for the first device that has a target: a client of HTTP takes a moment, for the certificates of the system.
     gateway: Arc<Mutex<Option<Arc<Gateway>>>>,
 }
@@ -37,12 +39,8 @@ impl PushServices {
             Some(folder) => Providers::start_kept(&folder.join(FILE), now).await?,
             None => Providers::start_at(0, now).await?,
         };
-        Ok(Self { providers: Arc::new(providers), pushes, gateway: Arc::default() })
-    }
-
-    /// What pages subscribe with: what the HTTP API of a deployment is set up with. It changes when the key is rotated.
-    pub(crate) fn vapid_public_key(&self) -> VapidPublicKey {
-        self.providers.vapid_public_key().parse().expect("the stand-ins make keys that are some")
+        let published = providers.vapid_public_key().parse().expect("the stand-ins make keys that are some");
+        Ok(Self { providers: Arc::new(providers), pushes, published, gateway: Arc::default() })
     }
 
     fn gateway(&self) -> Result<Arc<Gateway>, Failure> {
@@ -64,6 +62,7 @@ impl PushServices {
             fcm: secret(Providers::fcm_credentials),
             apns: secret(Providers::apns_credentials),
             vapid: secret(Providers::vapid_credentials),
+            vapid_public_key: Some(self.published.clone()),
             sns: None,
             hosts: hosts(&self.providers.url()).expect("the stand-ins are at a host with a port"),
             root_certificate: Some(self.providers.root_certificate().to_owned()),
@@ -94,10 +93,8 @@ impl PushGateway for PushServices {
         }
         match pushed.outcome {
             PushOutcome::Later(_) => {}
-            PushOutcome::Taken | PushOutcome::Nowhere => {
-                self.pushes.record(wake).await?;
-                pushed.outcome = PushOutcome::Taken;
-            }
+            // A wake that has nowhere to go is worth a record, and ends as when deployed.
+            PushOutcome::Taken | PushOutcome::Nowhere => self.pushes.record(wake).await?,
         }
         Ok(pushed)
     }

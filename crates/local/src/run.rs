@@ -256,7 +256,7 @@ impl Parts {
                 connections: connections.clone(),
                 files: files.clone(),
                 attachment_rules: options.attachments.clone(),
-                vapid_public_key: Some(push_services.vapid_public_key()),
+                vapid_public_key: Some(push_services.published.clone()),
             },
             timeout: options.limits.function_timeout,
             faults,

@@ -30,7 +30,7 @@ async function take({user, conversation, badge, kind, preview}) {
   await Promise.all([
     // What an app's icon shows is not worth a notification that is not shown.
     self.navigator.setAppBadge?.(badge).catch(() => {}),
-    kind === 'silent' ? close(user, tag, conversation === null || badge === 0) : show(tag, conversation, badge, preview),
+    kind === 'silent' ? close(user, conversation && tag, badge === 0) : show(tag, conversation, badge, preview),
   ]);
 }
 
@@ -46,7 +46,7 @@ function show(tag, conversation, badge, preview) {
   });
 }
 
-/** Takes away what is shown of a conversation, or everything of a user. */
+/** Takes away what is shown of a conversation of which nothing is left, if one is named, or everything of a user. */
 async function close(user, tag, everything) {
   for (const shown of await self.registration.getNotifications()) {
     const isOf = everything && new URLSearchParams(shown.tag).get('as') === user;

@@ -92,6 +92,7 @@ pub(crate) mod tests {
             badge: 50,
             preview: None,
             urgency: Urgency::Urgent,
+            takes_back: false,
             collapse: "c-alice".to_owned(),
             expires_at: NOW.plus(Duration::from_secs(3_600)),
         }

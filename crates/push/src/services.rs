@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use protocol::{PushTarget, Timestamp};
+use protocol::{PushTarget, Timestamp, VapidPublicKey};
 
 use crate::answer::Answer;
 use crate::apns::Apns;
@@ -29,6 +29,8 @@ pub struct Setup {
     pub apns: Option<Secret>,
     /// The key of Web Push: `{"private_key","subject"}`.
     pub vapid: Option<Secret>,
+    /// The key of Web Push that pages are told to subscribe with. A subscription that was made with another one is dead.
+    pub vapid_public_key: Option<VapidPublicKey>,
     /// A client of SNS, for platform endpoints. Its timeouts are the caller's choice.
     pub sns: Option<aws_sdk_sns::Client>,
     /// Where FCM, APNs and browsers' services are.
@@ -57,7 +59,7 @@ impl Services {
     /// # Errors
     /// When TLS cannot be set up, or the root certificate is none.
     pub fn new(setup: Setup) -> Result<Self, InvalidSetup> {
-        let Setup { fcm, apns, vapid, sns, hosts, root_certificate } = setup;
+        let Setup { fcm, apns, vapid, vapid_public_key, sns, hosts, root_certificate } = setup;
         if fcm.is_none() && apns.is_none() && vapid.is_none() {
             // A client costs a cold start some milliseconds.
             return Ok(Self { fcm: None, apns: None, web_push: None, sns });
@@ -66,7 +68,7 @@ impl Services {
         Ok(Self {
             fcm: fcm.map(|secret| Fcm::new(http.clone(), hosts.fcm.clone(), secret)),
             apns: apns.map(|secret| Apns::new(http.clone(), hosts.clone(), secret)),
-            web_push: vapid.map(|secret| WebPush::new(http.clone(), hosts.web_push.clone(), secret)),
+            web_push: vapid.map(|secret| WebPush::new(http.clone(), hosts.web_push.clone(), vapid_public_key, secret)),
             sns,
         })
     }

@@ -47,6 +47,8 @@ pub(crate) struct Subscription<'a> {
 pub(crate) struct WebPush {
     http: Client,
     hosts: Vec<HostPattern>,
+    /// What pages subscribe with now.
+    published: Option<VapidPublicKey>,
     credentials: Credentials<Vapid>,
 }
 
@@ -72,30 +74,29 @@ enum Outcome {
 }
 
 impl WebPush {
-    pub(crate) fn new(http: Client, hosts: Vec<HostPattern>, secret: Secret) -> Self {
-        Self { http, hosts, credentials: Credentials::new(secret, vapid) }
+    pub(crate) fn new(
+        http: Client,
+        hosts: Vec<HostPattern>,
+        published: Option<VapidPublicKey>,
+        secret: Secret,
+    ) -> Self {
+        Self { http, hosts, published, credentials: Credentials::new(secret, vapid) }
     }
 
     pub(crate) async fn push(&self, subscription: Subscription<'_>, notice: &Notice, now: Timestamp) -> Answer {
         let Some((endpoint, body)) = self.sealed(subscription, notice) else { return Answer::Dead };
-        let mut vapid = match self.credentials.get(now).await {
+        if subscription.vapid.is_some_and(|key| self.published.as_ref().is_some_and(|published| key != published)) {
+            // Nobody has the key that it was made with any more.
+            return Answer::Dead;
+        }
+        if notice.urgency == Urgency::Silent && !notice.takes_back {
+            // Browsers end subscriptions whose pushes show nothing, and a page is fetched for when it is opened.
+            return Answer::Taken;
+        }
+        let vapid = match self.credentials.get(now).await {
             Ok(vapid) => vapid,
             Err(answer) => return answer,
         };
-        let is_under = |vapid: &Vapid| subscription.vapid.is_none_or(|key| key.as_str() == vapid.key.public());
-        if !is_under(&vapid) {
-            // What is known of the key may be older than the subscription.
-            match self.credentials.instead_of(&vapid, now).await.filter(|newer| is_under(newer)) {
-                Some(newer) => vapid = newer,
-                None => {
-                    tracing::warn!(
-                        "a browser subscribed with another key than that of the VAPID secret, so its subscription is dead: if that was not \
-                         changed lately, see that VapidPublicKey is its public key"
-                    );
-                    return Answer::Dead;
-                }
-            }
-        }
         let advice = match self.post(&vapid, &endpoint, &body, notice, now).await {
             Outcome::Answer(answer) => return answer,
             Outcome::Rejected(advice) => advice,

@@ -68,6 +68,13 @@ async fn page_refs(inbox: &impl Inbox, own: Option<&str>, after: Option<&Ref>, l
     (page.rows.iter().map(|row| row.key().reference()).collect(), page.more)
 }
 
+/// The same from the end.
+async fn page_back_refs(inbox: &impl Inbox, own: Option<&str>, before: Option<&Ref>, limit: usize) -> (Vec<Ref>, bool) {
+    let own = own.map(device);
+    let page = inbox.page_back(&user("bob"), own.as_ref(), before, limit, NOW).await.expect("a page");
+    (page.rows.iter().map(|row| row.key().reference()).collect(), page.more)
+}
+
 fn refs(rows: &[Row]) -> Vec<Ref> {
     rows.iter().map(|row| row.key().reference()).collect()
 }
@@ -116,6 +123,14 @@ async fn pages_merge_both_shelves_in_order(inbox: &impl Inbox) {
         let rest = all[place + 1..].to_vec();
         assert_eq!(page_refs(inbox, Some("phone"), Some(after), 100).await, (rest, false), "after {after}");
     }
+    let back: Vec<Ref> = all.iter().rev().cloned().collect();
+    assert_eq!(page_back_refs(inbox, Some("phone"), None, 5).await, (back.clone(), false));
+    assert_eq!(page_back_refs(inbox, Some("phone"), None, 3).await, (back[..3].to_vec(), true));
+    for (place, before) in back.iter().enumerate() {
+        let rest = back[place + 1..].to_vec();
+        assert_eq!(page_back_refs(inbox, Some("phone"), Some(before), 100).await, (rest, false), "before {before}");
+    }
+    assert_eq!(page_back_refs(inbox, None, None, 1).await, (back[..1].to_vec(), true));
     let unclaimed = [all[1].clone(), all[2].clone(), all[4].clone()];
     assert_eq!(page_refs(inbox, None, None, 100).await, (unclaimed.to_vec(), false));
     assert_eq!(page_refs(inbox, None, None, 1).await, (unclaimed[..1].to_vec(), true));

@@ -50,6 +50,28 @@ fn assert_distinct(keys: &[Key]) {
     assert_eq!(distinct.len(), keys.len(), "keys of one batch must be distinct");
 }
 
+impl MemoryInbox {
+    /// What can be read of a device's own shelf and the unclaimed one, in order of refs.
+    fn pending(&self, user: &UserId, device: Option<&DeviceId>, now: Timestamp) -> Vec<Row> {
+        let unreadable = lock(&self.unreadable);
+        let is_of = |key: &Key| {
+            let own = key.holder.device().is_some_and(|own| Some(own) == device);
+            key.user == *user && (key.holder == Holder::Unclaimed || own) && !unreadable.contains(key)
+        };
+        let rows = lock(&self.rows);
+        let found = rows.iter().filter(|(key, row)| is_of(key) && !row.envelope.is_expired(now));
+        let mut rows: Vec<Row> = found.map(|(_, row)| row.clone()).collect();
+        rows.sort_by_key(|row| row.key().reference());
+        rows
+    }
+}
+
+fn cut(mut rows: Vec<Row>, limit: usize) -> Page {
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Page { rows, more }
+}
+
 impl Inbox for MemoryInbox {
     async fn put(&self, rows: &[Row]) -> Vec<Result<(), Failure>> {
         assert_distinct(&rows.iter().map(Row::key).collect::<Vec<_>>());
@@ -92,22 +114,24 @@ impl Inbox for MemoryInbox {
         now: Timestamp,
     ) -> Result<Page, Failure> {
         self.ledger.enter("page")?;
-        let unreadable = lock(&self.unreadable);
-        let mut rows: Vec<Row> = lock(&self.rows)
-            .iter()
-            .filter(|(key, row)| {
-                key.user == *user
-                    && (key.holder == Holder::Unclaimed || key.holder.device().is_some_and(|own| Some(own) == device))
-                    && after.is_none_or(|after| key.reference() > *after)
-                    && !row.envelope.is_expired(now)
-                    && !unreadable.contains(key)
-            })
-            .map(|(_, row)| row.clone())
-            .collect();
-        rows.sort_by_key(|row| row.key().reference());
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        Ok(Page { rows, more })
+        let mut rows = self.pending(user, device, now);
+        rows.retain(|row| after.is_none_or(|after| row.key().reference() > *after));
+        Ok(cut(rows, limit))
+    }
+
+    async fn page_back(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        before: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        self.ledger.enter("page_back")?;
+        let mut rows = self.pending(user, device, now);
+        rows.retain(|row| before.is_none_or(|before| row.key().reference() < *before));
+        rows.reverse();
+        Ok(cut(rows, limit))
     }
 
     async fn told(&self, user: &UserId, messages: &[MessageName], now: Timestamp) -> Result<Vec<Told>, Failure> {

@@ -52,6 +52,7 @@ pub fn wake() -> Wake {
             badge: 1,
             preview: None,
             urgency: Urgency::Urgent,
+            takes_back: false,
             collapse: "summary".to_owned(),
             expires_at: Timestamp::from_secs(1_800_000_600),
         },

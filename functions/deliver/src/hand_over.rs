@@ -28,6 +28,7 @@ impl<I: Inbox, D: Sync, G: Sync, Q: Sync, C: Sync, O: OfflineTopic, A: Sync> Del
                 device: one.device.clone(),
                 reference: one.row.key().reference(),
                 reason: one.reason,
+                urgency: one.row.envelope.loudness(),
                 due: None,
             })
             .collect();

@@ -18,7 +18,7 @@ use delivery::{
 use futures::future::join_all;
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
-use protocol::{DeviceId, PushTarget, Ref, Timestamp};
+use protocol::{DeviceId, PushTarget, Ref, Timestamp, Urgency};
 use serde_json::Value;
 
 pub use settings::Settings;
@@ -84,22 +84,22 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         if hand_over.due.is_none() && record.receive_count == 1 && !self.is_pending(hand_over, now).await? {
             return Ok(Verdict::Done);
         }
-        let (user, in_silence) = (&hand_over.user, hand_over.reason == Reason::Acked);
+        let user = &hand_over.user;
         let holder = hand_over.device.clone().map_or(Holder::Unclaimed, Holder::Device);
         for race in 0..RACES {
             let read = self.directory.wakeable(user, &holder).await.map_err(|failure| failure.to_string())?;
             let Some(wakeable) = read else { return Ok(Verdict::Done) };
             let state = &wakeable.state;
-            if in_silence && state.last.is_none() {
+            if hand_over.reason == Reason::Acked && state.last.is_none() {
                 // It was never told anything that is to be taken back.
                 return Ok(Verdict::Done);
             }
-            let next = match step(state, hand_over.due.as_deref(), in_silence, self.interval, now) {
+            let next = match step(state, hand_over.due.as_deref(), hand_over.urgency, self.interval, now) {
                 WakeStep::Covered => return Ok(Verdict::Done),
                 WakeStep::Wait(until) => return Ok(Verdict::Wait(whole_seconds(until.since(now)))),
                 WakeStep::Push(next) => next,
                 WakeStep::Postpone(at) => {
-                    let due = Due::new(at, &format!("{}/{:x}/{race}", record.id, invocation.seed), in_silence);
+                    let due = Due::new(at, &format!("{}/{:x}/{race}", record.id, invocation.seed), hand_over.urgency);
                     // The holder first: one that nobody names is a record like any other, a name that nobody holds would hold up
                     // everybody.
                     self.send_holder(hand_over, &due.token, at.since(now)).await?;
@@ -147,26 +147,29 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
     }
 
-    /// The oldest envelopes that the device is to be woken for, and whether there may be more of them.
+    /// The newest envelopes that the device is to be woken for, oldest first, and whether there is more that was not read. What is silent counts for
+    /// nothing, so that no number of them hides what is not.
     async fn wanting(&self, hand_over: &HandOver, now: Timestamp) -> Result<(Vec<Row>, bool), Failure> {
         let (user, device) = (&hand_over.user, hand_over.device.as_ref());
-        let (mut wanting, mut after): (Vec<Row>, _) = (Vec::new(), None);
+        let (mut wanting, mut before): (Vec<Row>, _) = (Vec::new(), None);
+        let mut is_cut = false;
         for _ in 0..MAX_PAGES {
-            let page = self.inbox.page(user, device, after.as_ref(), MAX_IDS, now).await?;
-            after = page.rows.last().map(Row::reference);
+            let page = self.inbox.page_back(user, device, before.as_ref(), MAX_IDS, now).await?;
+            before = page.rows.last().map(Row::reference);
             wanting.extend(page.rows.into_iter().filter(|row| row.envelope.wakes()));
             wanting.dedup_by_key(|row| (row.envelope.id, row.envelope.from.clone()));
-            if wanting.len() >= MAX_IDS || !page.more || after.is_none() {
-                wanting.truncate(MAX_IDS);
-                return Ok((wanting, false));
+            is_cut = page.more && before.is_some();
+            if !is_cut || wanting.iter().filter(|row| is_seen(row)).count() >= MAX_IDS {
+                break;
             }
         }
-        Ok((wanting, true))
+        wanting.reverse();
+        Ok((wanting, is_cut))
     }
 
     /// What of these another device of the user has acked. A user with one device costs no look.
     async fn acked_elsewhere(&self, device: &DeviceId, rows: &[Row], now: Timestamp) -> Result<Vec<Ref>, Failure> {
-        let shared: Vec<&Row> = rows.iter().filter(|row| row.shared).collect();
+        let shared: Vec<&Row> = rows.iter().filter(|row| row.shared && is_seen(row)).collect();
         let Some(user) = shared.first().map(|row| &row.user) else { return Ok(Vec::new()) };
         let mut acked = Vec::new();
         for other in self.directory.devices(user, now).await?.iter().filter(|other| other.id != *device) {
@@ -205,19 +208,23 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
                 (Reason::Absent | Reason::Exhausted, None) => Occasion::New,
             },
             reference: &hand_over.reference,
+            urgency: hand_over.urgency,
             pending: &rows,
+            is_cut,
             acked_elsewhere: &acked_elsewhere,
             now,
         });
         let mut ids: Vec<_> = rows.iter().map(|row| row.envelope.id).collect();
         ids.dedup();
+        ids.drain(..ids.len().saturating_sub(MAX_IDS));
         if ids.is_empty() {
             // Behind more receipts than are read lies at least what was handed over.
             ids.push(hand_over.reference.id);
         }
         // A summary of what others have acked by now only takes back what was told.
-        let is_acked = hand_over.due.is_some() && rows.iter().all(|row| acked_elsewhere.contains(&row.reference()));
-        let reason = if is_acked && !rows.is_empty() { Reason::Acked } else { hand_over.reason };
+        let is_acked = |row: &Row| acked_elsewhere.contains(&row.reference());
+        let takes_back = hand_over.due.is_some() && rows.iter().filter(|row| is_seen(row)).all(is_acked);
+        let reason = if takes_back && !acked_elsewhere.is_empty() { Reason::Acked } else { hand_over.reason };
         let (user, device) = (hand_over.user.clone(), hand_over.device.clone());
         let wake = Wake { user, device, ids, reason, at: now, push: to.push.clone(), notice };
         let pushed = self.gateway.push(&wake).await.map_err(failed)?;
@@ -254,6 +261,11 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
         dropped == Ok(true)
     }
+}
+
+/// Whether its user is to see it.
+fn is_seen(row: &Row) -> bool {
+    row.envelope.urgency != Urgency::Silent
 }
 
 /// Rounded up, so that a record does not come back before its time; at least 1.

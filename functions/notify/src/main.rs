@@ -21,6 +21,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         fcm: secret(settings.fcm_secret)?,
         apns: secret(settings.apns_secret)?,
         vapid: secret(settings.vapid_secret)?,
+        vapid_public_key: settings.vapid_public_key,
         sns: Some(aws.sns()),
         hosts,
         root_certificate: None,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use delivery::wake::MAX_INTERVAL;
 use lambda::settings::{InvalidSettings, Reader};
+use protocol::VapidPublicKey;
 use push::{HostPattern, InvalidHostPattern};
 
 use crate::webhook::Secret;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub apns_secret: Option<String>,
     /// `VARTALAP_VAPID_SECRET`, the ARN of the key of Web Push.
     pub vapid_secret: Option<String>,
+    /// `VARTALAP_VAPID_PUBLIC_KEY`, what pages are told to subscribe with.
+    pub vapid_public_key: Option<VapidPublicKey>,
     /// `VARTALAP_WEB_PUSH_HOSTS`, hosts of browsers' push services beside the known ones, with commas between them.
     pub web_push_hosts: HostPatterns,
     /// `VARTALAP_PUSH_PREVIEWS`: `true` lets pushes show who wrote what to devices that want it; `false` when left out.
@@ -67,6 +70,7 @@ impl Settings {
         let fcm_secret = from.optional("VARTALAP_FCM_SECRET");
         let apns_secret = from.optional("VARTALAP_APNS_SECRET");
         let vapid_secret = from.optional("VARTALAP_VAPID_SECRET");
+        let vapid_public_key = from.optional("VARTALAP_VAPID_PUBLIC_KEY");
         let web_push_hosts = from.optional("VARTALAP_WEB_PUSH_HOSTS").unwrap_or_default();
         let previews = from.optional("VARTALAP_PUSH_PREVIEWS").unwrap_or_default();
         let settings = || {
@@ -80,6 +84,7 @@ impl Settings {
                 fcm_secret,
                 apns_secret,
                 vapid_secret,
+                vapid_public_key,
                 web_push_hosts,
                 previews,
             })

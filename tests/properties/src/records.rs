@@ -65,7 +65,12 @@ pub fn job_seeds() -> Vec<String> {
             event: ReceiptEvent::Read,
             messages: vec![AckedMessage {
                 name: MessageName { id: reference.id, from: reference.sender.clone() },
-                row: Some(AckedRow { receipts: true, expires_at: Timestamp::from_secs(1_758_092_000), shared: false }),
+                row: Some(AckedRow {
+                    receipts: true,
+                    expires_at: Timestamp::from_secs(1_758_092_000),
+                    shared: false,
+                    urgency: Urgency::Quiet,
+                }),
             }],
             round: 1,
         }),
@@ -99,6 +104,7 @@ pub fn hand_over_seeds() -> Vec<String> {
         device: device.map(known),
         reference: reference.clone(),
         reason,
+        urgency: if due.is_some() { Urgency::Quiet } else { Urgency::Urgent },
         due: due.map(str::to_owned),
     };
     [hand_over(Some("phone"), Reason::Exhausted, None), hand_over(None, Reason::Absent, Some("r1/7f/0"))]

@@ -139,7 +139,12 @@ impl Apps {
         };
         world.tell(|| format!("pushes {:?} to {owner:?} at {token}: {:?}", wake.notice.urgency, wake.ids));
         world.apps.check_owner(world, wake, &owner);
-        lock(&world.facts).wakes.told(wake, world.now());
+        if wake.user == owner.user && wake.device.as_ref() == Some(&owner.device) {
+            lock(&world.facts).wakes.told(wake, world.now());
+        } else {
+            // Its app has been taken over meanwhile.
+            lock(&world.facts).wakes.nowhere(wake, world.now());
+        }
         world.bell(&owner).notify_waiters();
         if world.answer("push").await.is_err() { Answer::Later(None) } else { Answer::Taken }
     }

@@ -300,6 +300,7 @@ impl DeviceTask {
                 let planned = Planned::plain(now, message_id(at, number), Recipient::User(to));
                 let id = old_client::message_id(&user, &planned, at);
                 lock(&self.world.facts).sent_by_old(&user, id, &planned);
+                lock(&self.world.facts).is_notification(&user, id);
                 let message = old_client::state(&planned, &ids, at);
                 self.unanswered.insert(planned.id, Unanswered { message, again_at: now, tries: 0 });
             }
@@ -431,7 +432,7 @@ impl DeviceTask {
         let Some(name) = named.map(|message| (from.clone(), message)) else {
             return world.violate(|| format!("{address:?} was told {id} of {from}, which nobody sent"));
         };
-        let shown = lock(&world.facts).hear(address, Heard { name: name.clone(), to, text });
+        let shown = lock(&world.facts).hear(address, Heard { name: name.clone(), to, text, urgency: None });
         match shown {
             Ok(news) => world.tell(|| format!("{address:?} {} {name:?}", if news { "shows" } else { "has shown" })),
             Err(wrong) => world.violate(|| wrong),

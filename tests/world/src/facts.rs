@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) ephemeral: bool,
     pub(crate) receipts: bool,
     pub(crate) urgency: Urgency,
+    /// When it was accepted, once it was.
+    pub(crate) at: Option<Timestamp>,
     /// Whether the sender was told that it is accepted.
     pub(crate) accepted: bool,
     /// Once a queue has it: when it expires, and the devices that each recipient had before.
@@ -37,7 +39,7 @@ impl Sent {
     /// One that asks for nothing.
     fn plain(to: Recipient, text: String, urgency: Urgency) -> Self {
         let (accepted, enqueued, reached) = (false, None, BTreeSet::new());
-        Self { to, text, ephemeral: false, receipts: false, urgency, accepted, enqueued, reached }
+        Self { to, text, ephemeral: false, receipts: false, urgency, at: None, accepted, enqueued, reached }
     }
 }
 
@@ -47,12 +49,14 @@ pub(crate) struct Heard {
     pub(crate) name: Name,
     pub(crate) to: Recipient,
     pub(crate) text: Option<String>,
+    /// As the sender wrote it, if it is told.
+    pub(crate) urgency: Option<Urgency>,
 }
 
 impl Heard {
     pub(crate) fn of(delivery: &Delivery) -> Self {
         let name = (delivery.from.clone(), delivery.id);
-        Self { name, to: delivery.to.clone(), text: Some(text_of(&delivery.body)) }
+        Self { name, to: delivery.to.clone(), text: Some(text_of(&delivery.body)), urgency: Some(delivery.urgency) }
     }
 }
 
@@ -119,6 +123,13 @@ impl Facts {
         self.sent((from.clone().into(), id), planned);
     }
 
+    /// What an old client is about to send is a notification, and so for the app alone.
+    pub(crate) fn is_notification(&mut self, from: &UserId, id: MessageId) {
+        if let Some(sent) = self.messages.get_mut(&(from.clone().into(), id)) {
+            sent.urgency = Urgency::Silent;
+        }
+    }
+
     /// The message that old clients know by this id.
     pub(crate) fn named_by_old(&self, sender: &Sender, id: &str) -> Option<MessageId> {
         let own = sender.user().and_then(|user| self.old_ids.get(&(user.clone(), id.to_owned())).copied());
@@ -149,8 +160,7 @@ impl Facts {
             self.messages.entry(name.clone()).or_insert_with(sent);
         }
         if let Some(sent) = self.messages.get_mut(&name) {
-            // Of an old client's messages the server says how urgent they are.
-            sent.urgency = envelope.urgency;
+            sent.at.get_or_insert(envelope.at);
             sent.enqueued.get_or_insert((envelope.expires_at, owed));
             sent.reached.extend(recipients.iter().cloned());
         }
@@ -187,7 +197,7 @@ impl Facts {
 
     /// The same of a message that came in whatever words.
     pub(crate) fn hear(&mut self, address: &Address, heard: Heard) -> Result<bool, String> {
-        let Heard { name, to, text } = heard;
+        let Heard { name, to, text, urgency } = heard;
         let said = |what: &str| Err(format!("{address:?} received {what}: {}~{}", name.1, name.0));
         let Some(sent) = self.messages.get(&name) else {
             return said("what nobody sent");
@@ -197,6 +207,9 @@ impl Facts {
         }
         if text.is_some_and(|text| text != sent.text) {
             return said("another text");
+        }
+        if urgency.is_some_and(|urgency| urgency != sent.urgency) {
+            return said("another urgency");
         }
         Ok(self.note_shown(address, name))
     }

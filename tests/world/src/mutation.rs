@@ -60,7 +60,7 @@ pub enum Mutation {
     TakenOverIsKept,
     /// When a device was woken, and whether a wake is due, is not kept.
     WakeIsForgotten,
-    /// A due wake that only takes something back holds up those for new messages.
+    /// A due wake that makes no sound holds up those that would.
     SilentCovers,
     /// Who was told of what another device has acked is left to believe it.
     WithdrawalIsForgotten,

@@ -170,8 +170,7 @@ impl Inbox for Port {
         let world = &self.0;
         world.call(Service::Tables, "page").await?;
         // About 1 MB may be few envelopes, so that a backlog has many pages.
-        let limit =
-            if running(Function::Notify) { limit } else { limit.min(usize::try_from(world.draw(1..6)).unwrap_or(1)) };
+        let limit = limit.min(usize::try_from(world.draw(1..6)).unwrap_or(1));
         let mut page = world.inbox.page(user, device, after, limit, now).await?;
         if world.mutated(Mutation::EventualPages) {
             page.rows.retain(|row| !self.is_newly_put(&row.key()));
@@ -187,6 +186,24 @@ impl Inbox for Port {
             page.rows.remove(0);
         }
         world.answer("page").await?;
+        Ok(page)
+    }
+
+    async fn page_back(
+        &self,
+        user: &UserId,
+        device: Option<&DeviceId>,
+        before: Option<&Ref>,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<Page, Failure> {
+        let world = &self.0;
+        world.call(Service::Tables, "page back").await?;
+        let mut page = world.inbox.page_back(user, device, before, limit, now).await?;
+        if world.mutated(Mutation::EventualPages) {
+            page.rows.retain(|row| !self.is_newly_put(&row.key()));
+        }
+        world.answer("page back").await?;
         Ok(page)
     }
 
@@ -311,6 +328,7 @@ impl Directory for Port {
         world.call(Service::Tables, "enrol").await?;
         world.directory.enrol(address, said, now).await?;
         lock(&world.facts).registered(address);
+        self.note_absence(address);
         world.answer("enrol").await
     }
 

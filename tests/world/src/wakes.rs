@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use delivery::{Acked, Address, HandOver, Holder, Key, Reason, Wake};
+use delivery::{Acked, Address, Device, HandOver, Holder, Key, Reason, Wake};
 use protocol::{DeviceId, MessageId, Timestamp, Urgency, UserId};
 
 use crate::check::serves;
@@ -47,11 +47,18 @@ impl Told {
     }
 }
 
+/// When an envelope was handed over last, and how loud it may be.
+#[derive(Clone, Copy, Debug)]
+struct Handed {
+    at: Timestamp,
+    urgency: Urgency,
+}
+
 /// What is remembered of wakes.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes {
-    /// What the topic has, but for what was acked elsewhere, the device that is to be woken for it, and since when.
-    handed_over: BTreeMap<(Key, Option<DeviceId>), Timestamp>,
+    /// What the topic has, but for what was acked elsewhere, and the device that is to be woken for it.
+    handed_over: BTreeMap<(Key, Option<DeviceId>), Handed>,
     told: Vec<Told>,
     nowhere: Vec<Told>,
     /// When each row came and went.
@@ -66,7 +73,8 @@ impl Wakes {
     /// The topic has this.
     pub(crate) fn handed_over(&mut self, hand_over: &HandOver, now: Timestamp) {
         if hand_over.reason != Reason::Acked {
-            self.handed_over.insert((hand_over.key(), hand_over.device.clone()), now);
+            let handed = Handed { at: now, urgency: hand_over.urgency };
+            self.handed_over.insert((hand_over.key(), hand_over.device.clone()), handed);
         }
     }
 
@@ -82,7 +90,10 @@ impl Wakes {
 
     /// It is queued that a device has acked these.
     pub(crate) fn acked(&mut self, acked: &Acked, now: Timestamp) {
-        let shared = acked.messages.iter().filter(|message| message.row.is_some_and(|row| row.shared));
+        let shared = acked
+            .messages
+            .iter()
+            .filter(|message| message.row.is_some_and(|row| row.shared && row.urgency != Urgency::Silent));
         let names: Vec<Name> = shared.map(|message| (message.name.from.clone(), message.name.id)).collect();
         if acked.round == 0 && !names.is_empty() {
             let address = Address { user: acked.user.clone(), device: acked.device.clone() };
@@ -140,7 +151,7 @@ impl Wakes {
 
     /// Every message that was handed over woke its device, was gone before it could, or had nowhere to go.
     pub(crate) fn check(&self, world: &World, facts: &Facts) -> Vec<String> {
-        let untold = self.handed_over.iter().filter(|((key, _), since)| self.is_untold(world, facts, key, **since));
+        let untold = self.handed_over.iter().filter(|((key, _), handed)| self.is_untold(world, facts, key, handed.at));
         let mut wrong: Vec<String> = untold.map(|((key, _), _)| woke_nobody(key)).collect();
         wrong.extend(self.frequent(facts));
         wrong.extend(self.needless());
@@ -193,30 +204,33 @@ impl Wakes {
         }
         let about = |told: &Told| told.is_about(key, since);
         // In silence only what another device has no more. One that is still to be given it passes for one that has acked it.
-        let other = |device: &&DeviceId| Some(*device) != key.holder.device();
-        let others = || facts.devices.get(&key.user).into_iter().flatten().filter(other);
+        let devices = world.directory.devices_of(&key.user, world.now());
+        let was_known = |device: &Device| {
+            let (since, at) = (device.known_since, sent.and_then(|sent| sent.at));
+            since.zip(at).is_some_and(|(since, at)| since < at)
+        };
+        let others = devices.iter().filter(|device| Some(&device.id) != key.holder.device() && was_known(device));
+        let others: Vec<&DeviceId> = others.map(|device| &device.id).collect();
         let has_no_more = |device: &DeviceId, since: Timestamp| {
             self.was_missing(&Key { holder: Holder::Device(device.clone()), ..key.clone() }, since)
         };
         let is_silent = sent.is_some_and(|sent| sent.urgency == Urgency::Silent);
-        let may_be_silent = |told: &Told| is_silent || others().any(|device| has_no_more(device, told.decided_at));
+        let may_be_silent = |told: &Told| is_silent || others.iter().any(|device| has_no_more(device, told.decided_at));
         let is_told = self.told.iter().any(|told| about(told) && (!told.silent || may_be_silent(told)));
         !is_told && !self.nowhere.iter().any(about) && !self.was_missing(key, since)
     }
 
-    /// What woke nobody, although a record of the wake queue has `ended`, and none that is `left` will wake the same device for it.
+    /// What woke nobody, although a record of the wake queue has `ended`, and none that is `left` will wake the same device as loudly as it may.
     pub(crate) fn stranded(&self, world: &World, facts: &Facts, ended: &str, left: &[String]) -> Vec<String> {
-        let inbox = |body: &str| {
-            let hand_over = HandOver::decode(body).ok().filter(|hand_over| hand_over.reason != Reason::Acked)?;
-            Some((hand_over.user, hand_over.device))
-        };
-        let Some(ended) = inbox(ended) else { return Vec::new() };
-        if left.iter().any(|body| inbox(body).as_ref() == Some(&ended)) {
-            return Vec::new();
-        }
-        let (user, device) = ended;
-        let of_it = self.handed_over.iter().filter(|((key, woken), _)| key.user == user && *woken == device);
-        let untold = of_it.filter(|((key, _), since)| self.is_untold(world, facts, key, **since));
+        let Ok(ended) = HandOver::decode(ended) else { return Vec::new() };
+        let left: Vec<HandOver> = left.iter().filter_map(|body| HandOver::decode(body).ok()).collect();
+        let loudest = left.iter().filter(|one| one.user == ended.user && one.device == ended.device);
+        let loudest = loudest.map(|one| one.urgency).max();
+        let is_of_it = |key: &Key, woken: &Option<DeviceId>| key.user == ended.user && *woken == ended.device;
+        let of_it = self.handed_over.iter().filter(|((key, woken), _)| is_of_it(key, woken));
+        let untold = of_it.filter(|((key, _), handed)| {
+            loudest.is_none_or(|loudest| loudest < handed.urgency) && self.is_untold(world, facts, key, handed.at)
+        });
         untold.map(|((key, _), _)| woke_nobody(key)).collect()
     }
 

@@ -28,6 +28,7 @@ fn notice() -> Notice {
         badge: 2,
         preview: Some(Preview { from: "alice".parse().expect("a sender"), body: Body::text("hi") }),
         urgency: Urgency::Urgent,
+        takes_back: false,
         collapse: "c-alice".to_owned(),
         expires_at: after(600),
     }

@@ -1,6 +1,5 @@
 //! Web Push, as a browser would receive it.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +8,7 @@ use delivery::Notice;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use p256::SecretKey;
 use p256::elliptic_curve::sec1::ToEncodedPoint;
-use protocol::{PushTarget, Timestamp};
+use protocol::{PushTarget, Urgency};
 use push::{Answer, Hosts, Secret, Services, Setup, vapid_public_key};
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -40,23 +39,20 @@ struct Stage {
 
 impl Stage {
     async fn answering<const N: usize>(answers: [(u16, &str); N]) -> Self {
-        let vapid = secret(2);
-        Self::keyed(Secret::fixed(&vapid), vapid, answers).await
-    }
-
-    async fn keyed<const N: usize>(secret: Secret, vapid: String, answers: [(u16, &str); N]) -> Self {
-        let server = StandIn::answering(answers).await;
+        let (server, vapid) = (StandIn::answering(answers).await, secret(2));
+        let published = vapid_public_key(&vapid).expect("a key").parse().expect("a key");
         let mut hosts = Hosts::default();
         hosts.web_push.push(server.url.authority().parse().expect("a host"));
-        let setup = Setup { vapid: Some(secret), hosts, ..server.setup() };
+        let setup =
+            Setup { vapid: Some(Secret::fixed(&vapid)), vapid_public_key: Some(published), hosts, ..server.setup() };
         Self { services: Services::new(setup).expect("services"), server, browser: key(1), vapid }
     }
 
     async fn push(&self, endpoint: &str) -> Answer {
-        self.push_under(endpoint, None, NOW).await
+        self.push_under(endpoint, None, &notice()).await
     }
 
-    async fn push_under(&self, endpoint: &str, vapid: Option<&str>, now: Timestamp) -> Answer {
+    async fn push_under(&self, endpoint: &str, vapid: Option<&str>, notice: &Notice) -> Answer {
         let public = self.browser.public_key().to_encoded_point(false);
         let target = PushTarget::WebPush {
             endpoint: endpoint.to_owned(),
@@ -64,7 +60,7 @@ impl Stage {
             auth: URL_SAFE_NO_PAD.encode(AUTH),
             vapid: vapid.map(|key| key.parse().expect("a key")),
         };
-        self.services.push(&target, &notice(), now).await
+        self.services.push(&target, notice, NOW).await
     }
 
     fn endpoint(&self) -> String {
@@ -148,19 +144,25 @@ async fn what_the_service_says_of_a_subscription_is_known() {
 }
 
 #[tokio::test]
-async fn a_subscription_under_a_key_that_was_changed_is_dead() {
-    let text = Arc::new(Mutex::new(secret(2)));
-    let asked = Arc::clone(&text);
-    let read = Secret::asked(move || asked.lock().expect("not poisoned").clone());
-    let stage = Stage::keyed(read, secret(2), [(201, ""), (201, "")]).await;
+async fn a_subscription_under_a_key_that_is_published_no_more_is_dead() {
+    let stage = Stage::answering([(201, ""), (201, "")]).await;
     let public = |byte| vapid_public_key(&secret(byte)).expect("a key");
-    let (endpoint, minute) = (stage.endpoint(), Duration::from_secs(60));
-    assert_eq!(stage.push_under(&endpoint, Some(&public(2)), NOW).await, Answer::Taken);
-    *text.lock().expect("not poisoned") = secret(3);
-    // The new key is found when the first subscription under it comes.
-    assert_eq!(stage.push_under(&endpoint, Some(&public(3)), NOW.plus(minute)).await, Answer::Taken);
-    assert_eq!(stage.push_under(&endpoint, Some(&public(2)), NOW.plus(minute)).await, Answer::Dead);
-    assert_eq!(stage.server.asked().len(), 2, "nothing is asked that cannot be good");
+    let endpoint = stage.endpoint();
+    assert_eq!(stage.push_under(&endpoint, Some(&public(2)), &notice()).await, Answer::Taken);
+    assert_eq!(stage.push_under(&endpoint, Some(&public(3)), &notice()).await, Answer::Dead);
+    assert_eq!(stage.push_under(&endpoint, None, &notice()).await, Answer::Taken, "who does not say it is tried");
+    assert_eq!(stage.server.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_browser_is_not_asked_to_show_nothing_but_to_take_something_away() {
+    let stage = Stage::answering([(201, "")]).await;
+    let silent = Notice { urgency: Urgency::Silent, ..notice() };
+    assert_eq!(stage.push_under(&stage.endpoint(), None, &silent).await, Answer::Taken);
+    assert!(stage.server.asked().is_empty());
+    let taking = Notice { takes_back: true, ..silent };
+    assert_eq!(stage.push_under(&stage.endpoint(), None, &taking).await, Answer::Taken);
+    assert_eq!(stage.server.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Acked: who is told what, once, and what it costs.
 
 use delivery::{Acked, AckedMessage, AckedRow, Deliver, Directory, Enrolment, Holder, Job, Reason, WakeState};
-use protocol::{Delivery, Kind, MessageName, PushTarget, Receipt, ReceiptEvent, Sender};
+use protocol::{Delivery, Kind, MessageName, PushTarget, Receipt, ReceiptEvent, Sender, Urgency};
 
 use crate::stage::{Stage, address, secs, user};
 
@@ -10,7 +10,7 @@ const ASKED: (bool, bool) = (true, false);
 /// Bob's phone has acked or read alice's first message.
 fn acked(stage: &Stage, device: &str, event: ReceiptEvent, (receipts, shared): (bool, bool)) -> Job {
     let expires_at = stage.envelope(1, "bob", "").expires_at;
-    job(stage, device, event, Some(AckedRow { receipts, expires_at, shared }))
+    job(stage, device, event, Some(AckedRow { receipts, expires_at, shared, urgency: Urgency::Urgent }))
 }
 
 fn job(stage: &Stage, device: &str, event: ReceiptEvent, row: Option<AckedRow>) -> Job {

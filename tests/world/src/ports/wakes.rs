@@ -116,7 +116,7 @@ impl Port {
     }
 }
 
-/// A wake state as it is written: a bug takes away what tells a due wake that only takes something back from others.
+/// A wake state as it is written: a bug takes away what tells a due wake that makes no sound from others.
 pub(super) fn written(world: &World, state: &WakeState) -> WakeState {
     let mut state = state.clone();
     if let Some(due) = state.due.as_mut().filter(|_| world.mutated(Mutation::SilentCovers)) {
@@ -131,5 +131,5 @@ pub(super) fn sent(world: &World, body: &str) -> String {
 }
 
 fn loud(text: &str) -> String {
-    text.replace("silent/", "")
+    text.replace("silent:", "").replace("quiet:", "")
 }
