@@ -59,11 +59,13 @@ export class Cloud {
     return response.json();
   }
 
-  /** Waits for the first push that a stand-in of a push service takes. */
-  async pushed() {
-    for (;;) {
-      const [push] = await this.inside('push/received');
+  /** Waits for the first push that the stand-in of a push service takes for a target, and fails with what else it took. */
+  async pushed(target, patience) {
+    for (const end = Date.now() + patience; ;) {
+      const all = await this.inside('push/received');
+      const push = all.find((one) => one.target === target);
       if (push) return push;
+      if (Date.now() > end) throw new Error(`nothing was pushed to ${target}, but ${JSON.stringify(all)}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }

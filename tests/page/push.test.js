@@ -190,7 +190,10 @@ test('a subscription is registered, beside what else is kept of the device, and 
 });
 
 test('what the server pushes to an absent user is what the service worker shows', LIMIT, async (t) => {
-  const {cloud, context, bob, push, shown} = await withWorker(t, subscribesAtStandIn);
+  let target;
+  const {cloud, context, bob, push, shown} = await withWorker(t, async (...of) => {
+    target = await subscribesAtStandIn(...of);
+  });
   await bob.page.getByRole('button', {name: 'Notifications'}).click();
   await bob.page.locator('#notifications[aria-pressed=true]').waitFor();
   // A page of the same origin, without a socket: bob is away.
@@ -198,7 +201,7 @@ test('what the server pushes to an absent user is what the service worker shows'
   const alice = await Page.open(context, cloud, 'alice');
   await alice.begin('bob');
   await alice.say('tea?');
-  const {content} = await cloud.pushed();
+  const {content} = await cloud.pushed(target.endpoint, PATIENCE);
   assert.deepEqual([content.user, content.conversation, content.badge, content.kind], ['bob', {user: 'alice'}, 1, 'message']);
   assert.ok(!JSON.stringify(content).includes('tea?'));
   await push(content);

@@ -52,6 +52,7 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("VARTALAP_APNS_SECRET", "arn:aws:secretsmanager:us-east-1:123456789012:secret:apns-a1b2c3"),
     ("VARTALAP_VAPID_SECRET", "arn:aws:ssm:us-east-1:123456789012:parameter/vapid"),
     ("VARTALAP_WEB_PUSH_HOSTS", "push.example"),
+    ("VARTALAP_PLATFORM_ENDPOINTS", "arn:aws:sns:us-east-1:111122223333:endpoint/GCM/app/*"),
     ("VARTALAP_PUSH_PREVIEWS", "true"),
     ("AWS_ACCESS_KEY_ID", "test"),
     ("AWS_SECRET_ACCESS_KEY", "test"),

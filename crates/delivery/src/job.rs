@@ -398,6 +398,10 @@ mod tests {
         ]]
         .assert_eq(&hand_over.encode());
         assert_eq!(HandOver::decode(&hand_over.encode()).expect("a hand-over"), hand_over);
+        let quiet = Deliver { envelope: Envelope { urgency: Urgency::Quiet, ..deliver().envelope }, ..deliver() };
+        let job = Job::Deliver(quiet);
+        assert!(job.encode().contains(r#""expires_at":1758092000000,"urgency":"quiet","body""#), "{}", job.encode());
+        assert_eq!(Job::decode(&job.encode()).expect("a job"), job);
         let holder = HandOver { due: Some("7".to_owned()), urgency: Urgency::Quiet, ..hand_over };
         assert!(holder.encode().ends_with(r#","reason":"absent","urgency":"quiet","due":"7"}"#));
         assert_eq!(HandOver::decode(&holder.encode()).expect("a hand-over"), holder);

@@ -64,6 +64,7 @@ impl PushServices {
             vapid: secret(Providers::vapid_credentials),
             vapid_public_key: Some(self.published.clone()),
             sns: None,
+            platform_endpoints: Vec::new(),
             hosts: hosts(&self.providers.url()).expect("the stand-ins are at a host with a port"),
             root_certificate: Some(self.providers.root_certificate().to_owned()),
         }

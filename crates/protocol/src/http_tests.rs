@@ -179,9 +179,21 @@ fn a_device_may_say_where_it_can_be_woken() {
     );
     let long = |n| format!(r#"{{"service":"fcm","token":"{n}{}"}}"#, "x".repeat(1_020));
     let large = format!(r#"{{"push":[{},{},{}]}}"#, long(1), long(2), long(3));
-    for bad in
-        [targets(5).as_str(), &large, r#"{"push":null}"#, r#"{"push":{}}"#, r#"{"push":["t"]}"#, r#"{"push":[{}]}"#]
-    {
+    for bad in [
+        targets(5).as_str(),
+        &large,
+        r#"{"push":null}"#,
+        r#"{"push":{}}"#,
+        r#"{"push":["t"]}"#,
+        r#"{"push":[{}]}"#,
+        r#"{"push":[["fcm","t"]]}"#,
+        r#"{"push":[{"service":"fcm","token":"t","token":"u"}]}"#,
+        r#"{"push":[{"service":"fcm","token":"t","later":1,"later":2}]}"#,
+        r#"{"notices":[true,"never"]}"#,
+        r#"{"notices":{"preview":true,"preview":false}}"#,
+        r#"{"notices":{"quiet":[1320,420,0]}}"#,
+        r#"{"notices":{"quiet":{"from":1320,"to":420,"to":421,"utc_offset":0}}}"#,
+    ] {
         assert_eq!(code("PUT", "/v1/devices/phone", bad), Some(Code::InvalidRequest), "{bad}");
     }
 }

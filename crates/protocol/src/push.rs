@@ -36,14 +36,23 @@ impl Enrolment {
             fields.typed("presence").map_err(|_| "`presence` is true or false; leave it out to change nothing")?;
         let push = targets(fields)
             .ok_or("`push` is a list of at most 4 push targets, 3 KB together; leave it out to change nothing")?;
-        // A struct may be read from a list as well, which says nothing to whoever reads it.
-        let is_object = |raw: &RawValue| raw.get().starts_with('{');
-        if !fields.typed("notices").ok().flatten().is_none_or(is_object) {
-            return Err(NOTICES_SAYS);
-        }
-        let notices = fields.typed("notices").map_err(|_| NOTICES_SAYS)?;
+        let notices = notices(fields).ok_or(NOTICES_SAYS)?;
         Ok(Self { presence, push, notices })
     }
+}
+
+/// An object, each member once. A struct may be read from a list as well, which says nothing to whoever reads it.
+fn is_object(raw: &RawValue) -> bool {
+    Fields::read(raw.get()).is_ok()
+}
+
+/// How the device wants to be notified, if it is said; `None` where what is said is no such thing.
+fn notices(fields: &Fields<'_>) -> Option<Option<Notices>> {
+    let Some(raw) = fields.typed::<&RawValue>("notices").ok()? else { return Some(None) };
+    let members = Fields::read(raw.get()).ok()?;
+    let quiet = members.typed::<&RawValue>("quiet").ok()?;
+    let is_good = quiet.is_none_or(|quiet| quiet.get().starts_with('"') || is_object(quiet));
+    is_good.then(|| serde_json::from_str(raw.get()).ok()).flatten().map(Some)
 }
 
 /// What `notices` must be.
@@ -52,11 +61,12 @@ const NOTICES_SAYS: &str = "`notices` is {\"preview\": true or false, \"quiet\":
 
 /// The push targets that are named, each once: none where none are, `None` where what is named is no such list.
 fn targets(fields: &Fields<'_>) -> Option<Option<Vec<PushTarget>>> {
-    let Some(listed) = fields.typed::<Vec<PushTarget>>("push").ok()? else { return Some(None) };
-    if listed.len() > MAX_PUSH_TARGETS {
+    let Some(listed) = fields.typed::<Vec<&RawValue>>("push").ok()? else { return Some(None) };
+    if listed.len() > MAX_PUSH_TARGETS || !listed.iter().all(|raw| is_object(raw)) {
         return None;
     }
-    let targets = each_once(listed);
+    let read = listed.iter().map(|raw| serde_json::from_str(raw.get()).ok());
+    let targets = each_once(read.collect::<Option<Vec<PushTarget>>>()?);
     let bytes = serde_json::to_string(&targets).map_or(usize::MAX, |json| json.len());
     (bytes <= MAX_PUSH_BYTES).then_some(Some(targets))
 }
@@ -207,10 +217,13 @@ fn is_https(text: &str) -> bool {
     is_visible(text, 1_024) && text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty())
 }
 
-/// Without padding, as browsers write it, or with.
-fn is_base64url(text: &str, chars: usize) -> bool {
-    let text = text.trim_end_matches('=');
-    text.len() == chars && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+/// Without padding, as browsers write it, or with as much as belongs there at most.
+fn is_base64url(padded: &str, chars: usize) -> bool {
+    let text = padded.trim_end_matches('=');
+    let padding = padded.len() - text.len();
+    text.len() == chars
+        && padding <= (4 - chars % 4) % 4
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
 #[cfg(test)]
@@ -276,6 +289,15 @@ mod tests {
                 r#"{{"service":"webpush","endpoint":"https://a.b/c","p256dh":"{p256dh}","auth":"{auth}","vapid":{vapid}}}"#
             ))
         };
+        for (p256dh, auth, good) in [
+            (format!("{p256dh}="), format!("{auth}=="), true),
+            (format!("{p256dh}=="), auth.clone(), false),
+            (p256dh.clone(), format!("{auth}==="), false),
+        ] {
+            let json =
+                format!(r#"{{"service":"webpush","endpoint":"https://a.b/c","p256dh":"{p256dh}","auth":"{auth}"}}"#);
+            assert_eq!(read(&json).is_some(), good, "{json}");
+        }
         assert!(under(&format!("\"{KEY}\"")).is_some() && under("null").is_some());
         assert!(under("7").is_none() && under("\"\"").is_none() && under(&format!("\"{}\"", &KEY[..86])).is_none());
     }

@@ -51,10 +51,23 @@ fn messages() {
             r#"{"type":"messages","messages":[{"ref":"0198a5c0-7c00-7abc-8def-000000000007~alice","id":"0198a5c0-7c00-7abc-8def-000000000007","from":"alice","to":{"user":"bob"},"kind":"message","at":1755500000000,"attempt":1,"body":"hi"}]}"#
         ]],
     );
+    let quiet = Delivery { urgency: Urgency::Quiet, ..delivery(7, "hi") };
+    let frame = ServerFrame::Messages { messages: vec![quiet], more: None, nonce: None };
+    assert!(frame.render().ends_with(r#""attempt":1,"urgency":"quiet","body":"hi"}]}"#), "{}", frame.render());
+    assert_eq!(ServerFrame::parse(&frame.render()), Some(frame));
+    let later = ServerFrame::parse(&frame_of_a_later_version());
+    let Some(ServerFrame::Messages { messages, .. }) = later else { panic!("{later:?}") };
+    assert_eq!(messages[0].urgency, Urgency::Urgent);
     check(
         &ServerFrame::Messages { messages: Vec::new(), more: Some(false), nonce: None },
         &expect![[r#"{"type":"messages","messages":[],"more":false}"#]],
     );
+}
+
+/// A word that is not known is read as the default, so that nothing is kept from anybody.
+fn frame_of_a_later_version() -> String {
+    let frame = ServerFrame::Messages { messages: vec![delivery(7, "hi")], more: None, nonce: None };
+    frame.render().replace(r#""attempt":1"#, r#""attempt":1,"urgency":"deafening""#)
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub enum Answer {
     /// Anything else: credentials, payload, configuration. Worth another try and an error in the log, which this text
     /// is for: it says what to do and quotes no token, key or content.
     Refused(String),
-    /// The deployment has no credentials for this service.
+    /// The deployment does not push there: it has no credentials for this service, or may not use them for this target.
     Unserved,
 }
 

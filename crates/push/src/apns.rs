@@ -197,9 +197,15 @@ fn outcome(status: StatusCode, reason: &str) -> Outcome {
             "see that key, key_id and team_id in the secret belong together, that the key was not revoked, and that it is for this \
              environment (sandbox)",
         )),
-        (400, "TopicDisallowed" | "BadTopic" | "MissingTopic") => Outcome::Answer(Answer::Refused(refused(
-            "see that the key may push to the app whose bundle id is the target's topic",
-        ))),
+        (400, "TopicDisallowed" | "BadTopic" | "MissingTopic") => {
+            // The topic comes from a client, so it is no use to try again.
+            tracing::error!(
+                metric = "push.refused",
+                why = refused("see that the key may push to the app whose bundle id is the target's topic"),
+                "a push service refuses a target"
+            );
+            Outcome::Answer(Answer::Unserved)
+        }
         (403, _) => {
             Outcome::Answer(Answer::Refused(refused("see in Apple's developer account what the key is allowed")))
         }

@@ -36,4 +36,5 @@ pub use credentials::InvalidCredentials;
 pub use hosts::{HostPattern, Hosts, InvalidHostPattern};
 pub use secret::{InvalidSecretArn, Secret};
 pub use services::{InvalidSetup, Services, Setup};
+pub use sns::{EndpointPattern, InvalidEndpointPattern};
 pub use web_push::vapid_public_key;

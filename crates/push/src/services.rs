@@ -12,7 +12,7 @@ use crate::fcm::Fcm;
 use crate::hosts::Hosts;
 use crate::http;
 use crate::secret::Secret;
-use crate::sns;
+use crate::sns::{self, EndpointPattern};
 use crate::web_push::{Subscription, WebPush};
 use delivery::Notice;
 
@@ -33,6 +33,8 @@ pub struct Setup {
     pub vapid_public_key: Option<VapidPublicKey>,
     /// A client of SNS, for platform endpoints. Its timeouts are the caller's choice.
     pub sns: Option<aws_sdk_sns::Client>,
+    /// Which platform endpoints may be published to.
+    pub platform_endpoints: Vec<EndpointPattern>,
     /// Where FCM, APNs and browsers' services are.
     pub hosts: Hosts,
     /// A certificate in PEM that is trusted besides the system's: that of servers that stand in for services.
@@ -46,6 +48,7 @@ pub struct Services {
     apns: Option<Apns>,
     web_push: Option<WebPush>,
     sns: Option<aws_sdk_sns::Client>,
+    platform_endpoints: Vec<EndpointPattern>,
 }
 
 /// The HTTP client could not be set up: TLS, or the certificate in [`Setup`].
@@ -59,10 +62,10 @@ impl Services {
     /// # Errors
     /// When TLS cannot be set up, or the root certificate is none.
     pub fn new(setup: Setup) -> Result<Self, InvalidSetup> {
-        let Setup { fcm, apns, vapid, vapid_public_key, sns, hosts, root_certificate } = setup;
+        let Setup { fcm, apns, vapid, vapid_public_key, sns, platform_endpoints, hosts, root_certificate } = setup;
         if fcm.is_none() && apns.is_none() && vapid.is_none() {
             // A client costs a cold start some milliseconds.
-            return Ok(Self { fcm: None, apns: None, web_push: None, sns });
+            return Ok(Self { fcm: None, apns: None, web_push: None, sns, platform_endpoints });
         }
         let http = http::client(root_certificate.as_deref()).map_err(InvalidSetup)?;
         Ok(Self {
@@ -70,6 +73,7 @@ impl Services {
             apns: apns.map(|secret| Apns::new(http.clone(), hosts.clone(), secret)),
             web_push: vapid.map(|secret| WebPush::new(http.clone(), hosts.web_push.clone(), vapid_public_key, secret)),
             sns,
+            platform_endpoints,
         })
     }
 
@@ -94,6 +98,9 @@ impl Services {
             }
             PushTarget::Sns { endpoint } => {
                 let Some(client) = &self.sns else { return Answer::Unserved };
+                if !self.platform_endpoints.iter().any(|pattern| pattern.matches(endpoint)) {
+                    return Answer::Unserved;
+                }
                 sns::push(client, endpoint, notice, now).await
             }
         }

@@ -1,6 +1,8 @@
 //! Platform endpoints of SNS: what is published to one, by its platform, and what an error means. Topics are not its
 //! business.
 
+use std::str::FromStr;
+
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::http::HttpResponse;
 use aws_sdk_sns::error::{ProvideErrorMetadata, SdkError};
@@ -15,6 +17,40 @@ use crate::content::{content, ttl};
 use crate::sdk::is_passing;
 use crate::{apns, fcm};
 use delivery::Notice;
+
+/// Which platform endpoints the deployment may publish to: one, by its ARN, or all whose ARNs begin so, by that and a `*`. The ARN of a
+/// target comes from a client, and SNS would refuse others one by one, for as long as it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPattern {
+    begins: String,
+    is_whole: bool,
+}
+
+/// What is no such pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the ARN of a platform endpoint of SNS is such as arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/my-app/*, with a * at its end alone"
+)]
+pub struct InvalidEndpointPattern;
+
+impl EndpointPattern {
+    pub(crate) fn matches(&self, endpoint: &str) -> bool {
+        if self.is_whole { endpoint == self.begins } else { endpoint.starts_with(&self.begins) }
+    }
+}
+
+impl FromStr for EndpointPattern {
+    type Err = InvalidEndpointPattern;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let begins = text.strip_suffix('*').unwrap_or(text);
+        let good = begins.starts_with("arn:") && begins.contains(":sns:") && begins.contains(":endpoint/");
+        if !good || begins.contains('*') || begins.contains('?') {
+            return Err(InvalidEndpointPattern);
+        }
+        Ok(Self { begins: begins.to_owned(), is_whole: begins.len() == text.len() })
+    }
+}
 
 /// The service behind an endpoint, as its ARN names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,6 +182,20 @@ mod tests {
         let platforms = ["GCM", "APNS", "APNS_SANDBOX", "APNS_VOIP", "ADM"].map(of);
         use Platform::{Apns, ApnsSandbox, Fcm, Other};
         assert_eq!(platforms, [Fcm, Apns, ApnsSandbox, Other, Other]);
+    }
+
+    #[test]
+    fn an_endpoint_is_published_to_only_if_a_pattern_says_so() {
+        let base = "arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/app/";
+        let pattern = |text: &str| text.parse::<EndpointPattern>();
+        let (all, one) =
+            (pattern(&format!("{base}*")).expect("a pattern"), pattern(&format!("{base}5e")).expect("a pattern"));
+        let of = |pattern: &EndpointPattern| ["5e", "5e3e", ""].map(|id| pattern.matches(&format!("{base}{id}")));
+        assert_eq!([of(&all), of(&one)], [[true, true, true], [true, false, false]]);
+        assert!(!all.matches("arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/apple/5e"));
+        for bad in ["", "*", "arn:aws:sns:eu-west-1:111122223333:topic", &format!("{base}*/x"), &format!("{base}?*")] {
+            assert_eq!(pattern(bad), Err(InvalidEndpointPattern), "{bad}");
+        }
     }
 
     #[test]

@@ -23,6 +23,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         vapid: secret(settings.vapid_secret)?,
         vapid_public_key: settings.vapid_public_key,
         sns: Some(aws.sns()),
+        platform_endpoints: settings.platform_endpoints.0,
         hosts,
         root_certificate: None,
     })?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use delivery::wake::MAX_INTERVAL;
 use lambda::settings::{InvalidSettings, Reader};
 use protocol::VapidPublicKey;
-use push::{HostPattern, InvalidHostPattern};
+use push::{EndpointPattern, HostPattern, InvalidEndpointPattern, InvalidHostPattern};
 
 use crate::webhook::Secret;
 
@@ -38,6 +38,8 @@ pub struct Settings {
     pub vapid_public_key: Option<VapidPublicKey>,
     /// `VARTALAP_WEB_PUSH_HOSTS`, hosts of browsers' push services beside the known ones, with commas between them.
     pub web_push_hosts: HostPatterns,
+    /// `VARTALAP_PLATFORM_ENDPOINTS`, which platform endpoints of SNS may be published to, as ARNs that may end in `*`, with commas between them.
+    pub platform_endpoints: EndpointPatterns,
     /// `VARTALAP_PUSH_PREVIEWS`: `true` lets pushes show who wrote what to devices that want it; `false` when left out.
     pub previews: bool,
 }
@@ -51,6 +53,18 @@ impl FromStr for HostPatterns {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split(',').map(|host| host.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// See [`Settings::platform_endpoints`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointPatterns(pub Vec<EndpointPattern>);
+
+impl FromStr for EndpointPatterns {
+    type Err = InvalidEndpointPattern;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|arn| arn.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -72,6 +86,7 @@ impl Settings {
         let vapid_secret = from.optional("VARTALAP_VAPID_SECRET");
         let vapid_public_key = from.optional("VARTALAP_VAPID_PUBLIC_KEY");
         let web_push_hosts = from.optional("VARTALAP_WEB_PUSH_HOSTS").unwrap_or_default();
+        let platform_endpoints = from.optional("VARTALAP_PLATFORM_ENDPOINTS").unwrap_or_default();
         let previews = from.optional("VARTALAP_PUSH_PREVIEWS").unwrap_or_default();
         let settings = || {
             Some(Self {
@@ -86,6 +101,7 @@ impl Settings {
                 vapid_secret,
                 vapid_public_key,
                 web_push_hosts,
+                platform_endpoints,
                 previews,
             })
         };

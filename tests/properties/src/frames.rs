@@ -176,7 +176,10 @@ pub fn client_frame_seeds() -> Vec<String> {
     let (user, group) = (message(r#"{"user":"bob"}"#), message(r#"{"group":"team"}"#));
     let after = known::<Ref>(&format!("{ID}~alice~*"));
     let targets = format!(
-        r#"{{"service":"fcm","token":"{MARK}"}},{{"service":"apns","token":"00fc","topic":"com.example.chat"}}"#
+        r#"{{"service":"fcm","token":"{MARK}"}},{{"service":"apns","token":"00fc","topic":"com.example.chat"}},
+           {{"service":"webpush","endpoint":"https://push.example/{MARK}","p256dh":"{key}","auth":"{auth}","vapid":"{key}"}}"#,
+        key = format!("BA{}A", "x".repeat(84)),
+        auth = "a".repeat(22),
     );
     let notices = r#"{"preview":true,"quiet":{"from":1320,"to":420,"utc_offset":-330}}"#;
     vec![

@@ -73,7 +73,7 @@ pub fn stored_item_seeds() -> Vec<String> {
             at: NOW,
             expires_at: Timestamp::from_secs(1_758_092_000),
             receipts: false,
-            urgency: Urgency::default(),
+            urgency: Urgency::Quiet,
             body: Body::text(MARK),
         },
         undelivered: true,

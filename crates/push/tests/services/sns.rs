@@ -1,5 +1,6 @@
 //! Platform endpoints of SNS, by the SDK's own mocks: no emulator has their errors.
 
+use aws_sdk_sns::Client;
 use aws_sdk_sns::operation::publish::PublishOutput;
 use aws_smithy_mocks::{Rule, RuleMode, mock, mock_client};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -15,8 +16,14 @@ const ENDPOINT: &str = "arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/chat/5e3
 
 async fn push(rule: &Rule) -> Answer {
     let sns = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [rule]);
-    let services = Services::new(Setup { sns: Some(sns), ..Setup::default() }).expect("services");
-    services.push(&PushTarget::Sns { endpoint: ENDPOINT.to_owned() }, &notice(), NOW).await
+    push_with(sns, "arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/chat/*").await
+}
+
+async fn push_with(sns: Client, pattern: &str) -> Answer {
+    let platform_endpoints = vec![pattern.parse().expect("a pattern")];
+    let setup = Setup { sns: Some(sns), platform_endpoints, ..Setup::default() };
+    let target = PushTarget::Sns { endpoint: ENDPOINT.to_owned() };
+    Services::new(setup).expect("services").push(&target, &notice(), NOW).await
 }
 
 /// What an error comes to, as SNS gives it.
@@ -28,12 +35,12 @@ async fn push_failing(status: u16, code: &'static str, message: &'static str) ->
         );
         HttpResponse::new(StatusCode::try_from(status).expect("a status"), SdkBody::from(body))
     };
-    push(&mock!(aws_sdk_sns::Client::publish).match_requests(|_| true).then_http_response(error)).await
+    push(&mock!(Client::publish).match_requests(|_| true).then_http_response(error)).await
 }
 
 #[tokio::test]
 async fn a_notice_is_published_to_the_endpoint() {
-    let rule = mock!(aws_sdk_sns::Client::publish)
+    let rule = mock!(Client::publish)
         .match_requests(|input| {
             let read = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
             let message = read(input.message().expect("a message"));
@@ -55,6 +62,14 @@ async fn an_endpoint_that_is_disabled_or_gone_is_dead() {
     assert_eq!(push_failing(404, "NotFound", "Endpoint does not exist").await, Answer::Dead);
     let gone = "Invalid parameter: TargetArn Reason: No endpoint found for the target arn specified";
     assert_eq!(push_failing(400, "InvalidParameter", gone).await, Answer::Dead);
+}
+
+#[tokio::test]
+async fn nothing_is_published_to_an_endpoint_that_the_deployment_does_not_name() {
+    let rule = mock!(Client::publish).then_output(|| PublishOutput::builder().build());
+    let sns = mock_client!(aws_sdk_sns, RuleMode::MatchAny, [&rule]);
+    assert_eq!(push_with(sns, "arn:aws:sns:eu-west-1:111122223333:endpoint/GCM/other/*").await, Answer::Unserved);
+    assert_eq!(rule.num_calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]
