@@ -14,7 +14,7 @@
 //! | directory | `P#HASH` | `_` | the claim to a push target: `us` and `dv` user and device whose it is, `ttl`. The hash is of where the target leads |
 //! | directory | `A#id` | `_` | an attachment: `up` its uploader, `mt` type, `by` bytes, `ttl` |
 //! | directory | `A#id` | `R#ID~SENDER~HASH` | `us` who may have it because of a message, `ttl`. The hash is of `us` |
-//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `r` that the sender is to be told, `s` that other devices have it, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
+//! | inbox | `user#device` or `user#*` | `ID~SENDER` | `b` body (JSON), `a` accepted at (ms), `k` kind if it is not `message`, `g` urgency if it is not `urgent`, `r` that the sender is to be told, `s` that other devices have it, `to` recipient if it is not the user (JSON), `u` the undelivered mark, `ttl` |
 //! | inbox | `user#~` | `ID~SENDER` | what the sender was told of the user: `e` event, `ttl` |
 //!
 //! `#`, `*` and `~` are outside the alphabets of users and devices, so no two keys run into each other. `ttl` is in seconds,
@@ -22,6 +22,7 @@
 
 mod attachment;
 mod claim;
+mod page;
 mod push;
 
 use std::collections::HashMap;
@@ -38,6 +39,7 @@ use protocol::{
 
 pub use attachment::*;
 pub use claim::*;
+pub use page::*;
 pub use push::*;
 
 /// A value of an item, for those who hold items and may not name the SDK.
@@ -577,17 +579,6 @@ pub fn news_item(group: &GroupId, id: MessageId, news: &News) -> Item {
 /// When it is none.
 pub fn news(item: &Item) -> Result<News, UnreadableItem> {
     serde_json::from_str(text_of(item, BODY)?).map_err(|_| UnreadableItem(BODY))
-}
-
-/// Where a page of one shelf begins, given the ref after which the merged page begins: the condition on the sort key.
-pub fn after_condition(after: &Ref, shelf: Shelf) -> &'static str {
-    // An unclaimed envelope comes right after the device's own one of the same message.
-    if shelf > after.shelf { "sk >= :from" } else { "sk > :from" }
-}
-
-/// The same for a page that is read from the end, given the ref before which it begins.
-pub fn before_condition(before: &Ref, shelf: Shelf) -> &'static str {
-    if shelf < before.shelf { "sk <= :from" } else { "sk < :from" }
 }
 
 fn text_of<'a>(item: &'a Item, name: &'static str) -> Result<&'a str, UnreadableItem> {

@@ -4,7 +4,7 @@
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
-use aws::keys::after_condition;
+use aws::keys::{after_condition, before_condition};
 use protocol::{DeviceId, ExportCursor, GroupId, MessageId, Ref, UserId};
 
 use crate::{ID, MARK, assert_discreet};
@@ -72,12 +72,15 @@ pub fn references(data: &[u8]) {
         for one in &refs {
             let (position, cursor) = (one.position(), after.position());
             // As DynamoDB evaluates it: by bytes.
-            let is_in_page = match after_condition(after, one.shelf) {
-                "sk > :after" => position > cursor,
-                "sk >= :after" => position >= cursor,
+            let is_in_page = |condition: &str| match condition {
+                "sk > :from" => position > cursor,
+                "sk >= :from" => position >= cursor,
+                "sk < :from" => position < cursor,
+                "sk <= :from" => position <= cursor,
                 other => panic!("{other}"),
             };
-            assert_eq!(is_in_page, one > after, "{one} after {after}");
+            assert_eq!(is_in_page(after_condition(after, one.shelf)), one > after, "{one} after {after}");
+            assert_eq!(is_in_page(before_condition(after, one.shelf)), one < after, "{one} before {after}");
         }
     }
 }

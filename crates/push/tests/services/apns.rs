@@ -143,7 +143,11 @@ async fn what_apns_says_of_a_target_is_known() {
     assert_eq!(stage.push(NOW).await, Answer::Later(Some(Duration::from_secs(7))));
     stage.server.will_answer(503, &[], r#"{"reason":"Shutdown"}"#);
     assert_eq!(stage.push(NOW).await, Answer::Later(None));
-    for (status, reason) in [(403, "InvalidProviderToken"), (400, "TopicDisallowed"), (413, "PayloadTooLarge")] {
+    for reason in ["TopicDisallowed", "BadTopic"] {
+        stage.server.will_answer(400, &[], &format!(r#"{{"reason":"{reason}"}}"#));
+        assert_eq!(stage.push(NOW).await, Answer::Unserved, "what a client names is not tried again and again");
+    }
+    for (status, reason) in [(403, "InvalidProviderToken"), (413, "PayloadTooLarge")] {
         stage.server.will_answer(status, &[], &format!(r#"{{"reason":"{reason}"}}"#));
         let Answer::Refused(advice) = stage.push(NOW).await else { panic!("{reason}") };
         assert!(advice.contains(reason) && !advice.contains("00fc13ad"), "{advice}");
