@@ -253,6 +253,11 @@ impl Job {
 }
 
 impl HandOver {
+    /// How loud it may be. One that only takes something back makes no sound, whatever it says.
+    pub fn loudness(&self) -> Urgency {
+        if self.reason == Reason::Acked { Urgency::Silent } else { self.urgency }
+    }
+
     /// The hand-over as the body of a record.
     pub fn encode(&self) -> String {
         serde_json::to_string(self).expect("a hand-over of strings is always JSON")

@@ -96,7 +96,7 @@ pub fn notice(of: &Situation<'_>) -> Notice {
     Notice {
         user: of.user.clone(),
         id: newest.map_or(of.reference.id, |newest| newest.id),
-        badge: if is_shown { badge.max(1) } else { badge },
+        badge: if is_shown || of.is_cut { badge.max(1) } else { badge },
         preview: newest
             .filter(|_| wants_preview)
             .map(|newest| Preview { from: newest.from.clone(), body: newest.body.clone() }),
@@ -121,9 +121,12 @@ fn told<'a>(of: &Situation<'a>) -> (u32, Vec<&'a Envelope>) {
     let seen: Vec<&Row> = left.iter().copied().filter(is_seen).collect();
     let badge = u32::try_from(seen.len()).unwrap_or(u32::MAX);
     let newest = of.pending.iter().rfind(is_seen).filter(|_| of.occasion == Occasion::New);
+    let is_beyond = of.is_cut && of.occasion != Occasion::AckedElsewhere && of.urgency != Urgency::Silent;
     let told = match newest {
         _ if !seen.is_empty() => seen,
         Some(newest) => vec![newest],
+        // It is about what was not read.
+        None if is_beyond => Vec::new(),
         None => left,
     };
     (badge, told.into_iter().map(|row| &row.envelope).collect())
@@ -143,14 +146,19 @@ fn urgency(of: &Situation<'_>, told: &[&Envelope]) -> Urgency {
     }
 }
 
-/// The conversation of which nothing is left, if there is one: what is shown of it is to be taken away.
+/// The conversation of which nothing is left, if there is one, that of the ack before others: what is shown of it is to be taken away.
 fn taken_back(of: &Situation<'_>) -> Option<Recipient> {
+    let is_seen = |row: &&Row| row.envelope.urgency != Urgency::Silent;
     let is_acked = |row: &&Row| of.acked_elsewhere.contains(&row.reference());
-    let (acked, left): (Vec<&Row>, Vec<&Row>) = of.pending.iter().partition(is_acked);
-    let is_left = |one: &Recipient| left.iter().any(|row| conversation(&row.envelope, of.user) == *one);
-    let mut gone = acked.iter().map(|row| conversation(&row.envelope, of.user)).filter(|one| !is_left(one));
-    let first = gone.next()?;
-    gone.all(|other| other == first).then_some(first)
+    let place = |row: &&Row| conversation(&row.envelope, of.user);
+    let (acked, left): (Vec<&Row>, Vec<&Row>) = of.pending.iter().filter(is_seen).partition(is_acked);
+    let left: Vec<Recipient> = left.iter().map(place).collect();
+    let gone = acked.iter().map(|row| (row.envelope.id == of.reference.id, place(row)));
+    // Of what was not read something may be left.
+    let gone: Vec<_> = gone.filter(|(_, place)| !of.is_cut && !left.contains(place)).collect();
+    let (is_named, first) = gone.iter().find(|(is_named, _)| *is_named).or(gone.first())?;
+    let is_it = *is_named || gone.iter().all(|(_, other)| other == first);
+    is_it.then(|| first.clone())
 }
 
 /// The conversation that all of these are of, if they are of one.

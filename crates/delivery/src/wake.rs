@@ -8,7 +8,7 @@
 //! the same write that starts its push, and reads what is pending after that write; the covered record's envelope was put before, so
 //! the reader sees it. The holder is a record of its own, with a token that is never used again, so a second receive of the same
 //! record, which SQS may make at any time, can neither hold the due wake again nor end it: it finds another token and is taken for any
-//! other record. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`]. A holder that comes
+//! other record, but that a push since then was for it as well. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`]. A holder that comes
 //! before it is named is a record like any other; if it ends, it leaves another state than the one that it was sent in, so that it is never
 //! named afterwards.
 
@@ -72,6 +72,12 @@ pub enum WakeStep {
     Covered,
 }
 
+/// How loud a record may be that finds this state: as it is by itself, or as the due wake that it overtakes.
+pub fn loudness(state: &WakeState, urgency: Urgency, now: Timestamp) -> Urgency {
+    let overtaken = state.due.as_ref().filter(|due| now >= due.at.plus(OVERDUE));
+    overtaken.map_or(urgency, |due| due.urgency().max(urgency))
+}
+
 /// Decides at `now` for a record that holds the due wake `token`, if it holds one, and may be so loud.
 pub fn step(state: &WakeState, token: Option<&str>, urgency: Urgency, interval: Duration, now: Timestamp) -> WakeStep {
     let holds = state.due.as_ref().is_some_and(|due| Some(due.token.as_str()) == token);
@@ -82,6 +88,8 @@ pub fn step(state: &WakeState, token: Option<&str>, urgency: Urgency, interval: 
     }
     match state.last.map(|last| last.plus(interval)).filter(|next| *next > now) {
         Some(next) if holds => WakeStep::Wait(next),
+        // It comes at the end of an interval. If another one runs, somebody has pushed since it was sent, for whom it covered as well.
+        Some(_) if token.is_some() => WakeStep::Covered,
         Some(next) => WakeStep::Postpone(next),
         None => WakeStep::Push(WakeState { last: Some(now), due: None }),
     }
@@ -122,14 +130,19 @@ mod tests {
     #[test]
     fn a_holder_that_holds_nothing_any_more_is_a_record_like_any_other() {
         assert_eq!(step(&due("another"), Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Covered);
+        // Somebody has pushed at the end of the interval: one that is louder, or itself, at an earlier receive.
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&pushed, Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
+        assert_eq!(step(&pushed, Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Covered);
+        assert_eq!(step(&pushed, None, URGENT, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
+        assert!(matches!(step(&pushed, Some("me"), URGENT, INTERVAL, at(60)), WakeStep::Push(_)));
     }
 
     #[test]
     fn a_holder_that_never_comes_is_overtaken() {
         assert_eq!(step(&due("lost"), None, URGENT, INTERVAL, at(629)), WakeStep::Covered);
         assert!(matches!(step(&due("lost"), None, URGENT, INTERVAL, at(630)), WakeStep::Push(_)));
+        // Whom it covered is told as loudly as it would have.
+        assert_eq!([629, 630].map(|now| loudness(&due("lost"), Silent, at(now))), [Silent, URGENT]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ enum How {
     RotatedCredentials,
 }
 
-/// `GET /_local/push`: what a page subscribes with, as the stand-ins have it now.
+/// `GET /_local/push`: the key that pushes to browsers are signed for now.
 pub(crate) async fn about(State(http): State<Http>) -> Json<Value> {
     Json(json!({"vapid": http.push_services.providers.vapid_public_key()}))
 }

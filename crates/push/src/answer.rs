@@ -22,6 +22,8 @@ pub enum Answer {
     /// Anything else: credentials, payload, configuration. Worth another try and an error in the log, which this text
     /// is for: it says what to do and quotes no token, key or content.
     Refused(String),
+    /// The service has no use for it, and was not asked.
+    Needless,
     /// The deployment does not push there: it has no credentials for this service, or may not use them for this target.
     Unserved,
 }

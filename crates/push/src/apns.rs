@@ -199,8 +199,7 @@ fn outcome(status: StatusCode, reason: &str) -> Outcome {
         )),
         (400, "TopicDisallowed" | "BadTopic" | "MissingTopic") => {
             // The topic comes from a client, so it is no use to try again.
-            tracing::error!(
-                metric = "push.refused",
+            tracing::warn!(
                 why = refused("see that the key may push to the app whose bundle id is the target's topic"),
                 "a push service refuses a target"
             );

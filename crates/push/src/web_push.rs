@@ -90,8 +90,8 @@ impl WebPush {
             return Answer::Dead;
         }
         if notice.urgency == Urgency::Silent && !notice.takes_back {
-            // Browsers end subscriptions whose pushes show nothing, and a page is fetched for when it is opened.
-            return Answer::Taken;
+            // Browsers end subscriptions whose pushes show nothing, and a page fetches when it is opened.
+            return Answer::Needless;
         }
         let vapid = match self.credentials.get(now).await {
             Ok(vapid) => vapid,

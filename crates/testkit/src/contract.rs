@@ -128,7 +128,11 @@ async fn pages_merge_both_shelves_in_order(inbox: &impl Inbox) {
     assert_eq!(page_back_refs(inbox, Some("phone"), None, 3).await, (back[..3].to_vec(), true));
     for (place, before) in back.iter().enumerate() {
         let rest = back[place + 1..].to_vec();
-        assert_eq!(page_back_refs(inbox, Some("phone"), Some(before), 100).await, (rest, false), "before {before}");
+        for watched in [false, true] {
+            let before = Ref { watched, ..before.clone() };
+            let read = page_back_refs(inbox, Some("phone"), Some(&before), 100).await;
+            assert_eq!(read, (rest.clone(), false), "before {before}");
+        }
     }
     assert_eq!(page_back_refs(inbox, None, None, 1).await, (back[..1].to_vec(), true));
     let unclaimed = [all[1].clone(), all[2].clone(), all[4].clone()];

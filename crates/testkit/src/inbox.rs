@@ -129,7 +129,9 @@ impl Inbox for MemoryInbox {
     ) -> Result<Page, Failure> {
         self.ledger.enter("page_back")?;
         let mut rows = self.pending(user, device, now);
-        rows.retain(|row| before.is_none_or(|before| row.key().reference() < *before));
+        // A watched ref comes after the same one that is not, and names the same row.
+        let before = before.map(|before| Ref { watched: false, ..before.clone() });
+        rows.retain(|row| before.as_ref().is_none_or(|before| row.key().reference() < *before));
         rows.reverse();
         Ok(cut(rows, limit))
     }

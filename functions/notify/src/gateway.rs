@@ -39,23 +39,25 @@ impl PushGateway for Gateway {
 /// When a service refuses what it is asked, and no other takes the wake or asks for time.
 pub fn pushed(targets: &[PushTarget], answers: Vec<Answer>) -> Result<Pushed, Failure> {
     let mut pushed = Pushed::from(PushOutcome::Nowhere);
-    let (mut taken, mut later, mut refused) = (false, None::<Option<Duration>>, None);
+    let (mut taken, mut needless, mut later, mut refused) = (false, false, None::<Option<Duration>>, None);
     for (target, answer) in targets.iter().zip(answers) {
         match answer {
             Answer::Taken => taken = true,
+            Answer::Needless => needless = true,
             Answer::Dead => pushed.dead.push(target.clone()),
             Answer::Later(wait) => later = Some(later.flatten().max(wait)),
             Answer::Refused(why) => {
                 tracing::error!(metric = "push.refused", ?target, why, "a push service refuses what it is asked");
                 refused = Some(why);
             }
-            Answer::Unserved => tracing::warn!(metric = "push.unserved", ?target, "the deployment has no such service"),
+            Answer::Unserved => tracing::warn!(metric = "push.unserved", ?target, "the deployment does not push there"),
         }
     }
     match (taken, later, refused) {
         (true, _, _) => pushed.outcome = PushOutcome::Taken,
         (false, Some(wait), _) => pushed.outcome = PushOutcome::Later(wait),
         (false, None, Some(cause)) => return Err(Failure { operation: "push a notice", cause }),
+        (false, None, None) if needless => pushed.outcome = PushOutcome::Taken,
         (false, None, None) => {}
     }
     Ok(pushed)
@@ -83,5 +85,7 @@ mod tests {
         assert_eq!(outcome(&later), Ok((PushOutcome::Later(secs(7)), 0)));
         assert_eq!(outcome(&[Answer::Later(None), Answer::Dead]), Ok((PushOutcome::Later(None), 1)));
         assert!(outcome(&[Answer::Dead, refused()]).is_err());
+        assert_eq!(outcome(&[Answer::Needless, Answer::Dead]), Ok((PushOutcome::Taken, 1)));
+        assert_eq!(outcome(&[Answer::Needless, Answer::Later(None)]), Ok((PushOutcome::Later(None), 0)));
     }
 }

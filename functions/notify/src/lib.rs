@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use delivery::notice::{Occasion, Situation, notice, was_given};
 use delivery::ports::MAX_DELAY;
-use delivery::wake::{Due, MAX_IDS, step};
+use delivery::wake::{Due, MAX_IDS, loudness, step};
 use delivery::{
     Address, Directory, Failure, HandOver, Holder, Inbox, Invocation, Key, Lookup, PushGateway, PushOutcome, Queue,
     Reason, Row, Wake, WakeState, WakeStep, Wakeable,
@@ -18,7 +18,7 @@ use delivery::{
 use futures::future::join_all;
 use lambda::batch::{records, settle};
 use lambda::{HandlerError, Record, Verdict};
-use protocol::{DeviceId, PushTarget, Ref, Timestamp, Urgency};
+use protocol::{DeviceId, MessageId, PushTarget, Ref, Timestamp, Urgency};
 use serde_json::Value;
 
 pub use settings::Settings;
@@ -94,12 +94,14 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
                 // It was never told anything that is to be taken back.
                 return Ok(Verdict::Done);
             }
-            let next = match step(state, hand_over.due.as_deref(), hand_over.urgency, self.interval, now) {
+            let urgency = loudness(state, hand_over.loudness(), now);
+            let hand_over = &HandOver { urgency, ..hand_over.clone() };
+            let next = match step(state, hand_over.due.as_deref(), urgency, self.interval, now) {
                 WakeStep::Covered => return Ok(Verdict::Done),
                 WakeStep::Wait(until) => return Ok(Verdict::Wait(whole_seconds(until.since(now)))),
                 WakeStep::Push(next) => next,
                 WakeStep::Postpone(at) => {
-                    let due = Due::new(at, &format!("{}/{:x}/{race}", record.id, invocation.seed), hand_over.urgency);
+                    let due = Due::new(at, &format!("{}/{:x}/{race}", record.id, invocation.seed), urgency);
                     // The holder first: one that nobody names is a record like any other, a name that nobody holds would hold up
                     // everybody.
                     self.send_holder(hand_over, &due.token, at.since(now)).await?;
@@ -157,13 +159,20 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             let page = self.inbox.page_back(user, device, before.as_ref(), MAX_IDS, now).await?;
             before = page.rows.last().map(Row::reference);
             wanting.extend(page.rows.into_iter().filter(|row| row.envelope.wakes()));
-            wanting.dedup_by_key(|row| (row.envelope.id, row.envelope.from.clone()));
             is_cut = page.more && before.is_some();
             if !is_cut || wanting.iter().filter(|row| is_seen(row)).count() >= MAX_IDS {
                 break;
             }
         }
+        let mut seen = 0;
+        wanting.retain(|row| {
+            seen += usize::from(is_seen(row));
+            !is_seen(row) || seen <= MAX_IDS
+        });
+        is_cut |= seen > MAX_IDS;
         wanting.reverse();
+        // Of an unclaimed envelope that has become the device's own as well, its own counts.
+        wanting.dedup_by_key(|row| (row.envelope.id, row.envelope.from.clone()));
         Ok((wanting, is_cut))
     }
 
@@ -203,9 +212,9 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             notices: to.notices,
             previews: self.previews,
             occasion: match (hand_over.reason, &hand_over.due) {
-                (Reason::Acked, _) => Occasion::AckedElsewhere,
-                (Reason::Absent | Reason::Exhausted, Some(_)) => Occasion::Summary,
+                (Reason::Acked, _) if hand_over.urgency == Urgency::Silent => Occasion::AckedElsewhere,
                 (Reason::Absent | Reason::Exhausted, None) => Occasion::New,
+                _ => Occasion::Summary,
             },
             reference: &hand_over.reference,
             urgency: hand_over.urgency,
@@ -214,17 +223,10 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             acked_elsewhere: &acked_elsewhere,
             now,
         });
-        let mut ids: Vec<_> = rows.iter().map(|row| row.envelope.id).collect();
-        ids.dedup();
-        ids.drain(..ids.len().saturating_sub(MAX_IDS));
-        if ids.is_empty() {
-            // Behind more receipts than are read lies at least what was handed over.
-            ids.push(hand_over.reference.id);
-        }
+        let ids = named(&rows, hand_over.reference.id, is_cut);
         // A summary of what others have acked by now only takes back what was told.
-        let is_acked = |row: &Row| acked_elsewhere.contains(&row.reference());
-        let takes_back = hand_over.due.is_some() && rows.iter().filter(|row| is_seen(row)).all(is_acked);
-        let reason = if takes_back && !acked_elsewhere.is_empty() { Reason::Acked } else { hand_over.reason };
+        let is_taken_back = notice.urgency == Urgency::Silent && !acked_elsewhere.is_empty();
+        let reason = if is_taken_back { Reason::Acked } else { hand_over.reason };
         let (user, device) = (hand_over.user.clone(), hand_over.device.clone());
         let wake = Wake { user, device, ids, reason, at: now, push: to.push.clone(), notice };
         let pushed = self.gateway.push(&wake).await.map_err(failed)?;
@@ -261,6 +263,21 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
         }
         dropped == Ok(true)
     }
+}
+
+/// The ids that a wake names of these, oldest first: the newest that are to be seen, and then of the others. If there is more than was read, what was
+/// handed over is named in any case.
+fn named(rows: &[Row], handed_over: MessageId, is_cut: bool) -> Vec<MessageId> {
+    let newest = |seen: bool| rows.iter().rev().filter(move |row| is_seen(row) == seen);
+    let mut ids: Vec<MessageId> = newest(true).chain(newest(false)).map(|row| row.envelope.id).collect();
+    ids.truncate(MAX_IDS);
+    if is_cut && !ids.contains(&handed_over) {
+        ids.truncate(MAX_IDS - 1);
+        ids.push(handed_over);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids
 }
 
 /// Whether its user is to see it.

@@ -64,7 +64,7 @@ impl FromStr for EndpointPatterns {
     type Err = InvalidEndpointPattern;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',').map(|arn| arn.trim().parse()).collect::<Result<_, _>>().map(Self)
+        text.split(',').map(str::trim).filter(|arn| !arn.is_empty()).map(str::parse).collect::<Result<_, _>>().map(Self)
     }
 }
 

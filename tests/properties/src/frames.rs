@@ -178,7 +178,7 @@ pub fn client_frame_seeds() -> Vec<String> {
     let targets = format!(
         r#"{{"service":"fcm","token":"{MARK}"}},{{"service":"apns","token":"00fc","topic":"com.example.chat"}},
            {{"service":"webpush","endpoint":"https://push.example/{MARK}","p256dh":"{key}","auth":"{auth}","vapid":"{key}"}}"#,
-        key = format!("BA{}A", "x".repeat(84)),
+        key = format!("B{}", "A".repeat(86)),
         auth = "a".repeat(22),
     );
     let notices = r#"{"preview":true,"quiet":{"from":1320,"to":420,"utc_offset":-330}}"#;

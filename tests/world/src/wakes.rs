@@ -17,7 +17,7 @@ struct Told {
     user: UserId,
     device: Option<DeviceId>,
     ids: BTreeSet<MessageId>,
-    silent: bool,
+    urgency: Urgency,
     /// When it was decided.
     decided_at: Timestamp,
     at: Timestamp,
@@ -34,7 +34,7 @@ impl Told {
             user: wake.user.clone(),
             device: wake.device.clone(),
             ids: wake.ids.iter().copied().collect(),
-            silent: wake.notice.urgency == Urgency::Silent,
+            urgency: wake.notice.urgency,
             decided_at: wake.at,
             at: now,
             invocation: context().map(|context| context.number()),
@@ -151,7 +151,7 @@ impl Wakes {
 
     /// Every message that was handed over woke its device, was gone before it could, or had nowhere to go.
     pub(crate) fn check(&self, world: &World, facts: &Facts) -> Vec<String> {
-        let untold = self.handed_over.iter().filter(|((key, _), handed)| self.is_untold(world, facts, key, handed.at));
+        let untold = self.handed_over.iter().filter(|((key, _), handed)| self.is_untold(world, facts, key, **handed));
         let mut wrong: Vec<String> = untold.map(|((key, _), _)| woke_nobody(key)).collect();
         wrong.extend(self.frequent(facts));
         wrong.extend(self.needless());
@@ -180,8 +180,9 @@ impl Wakes {
                     told.device.as_ref() == Some(&address.device)
                         && told.is_about(&key(name), Timestamp::from_millis(0))
                 };
-                let is_told_of =
-                    |name: &Name| self.told.iter().any(|one| !one.silent && one.at < *at && told(name, one));
+                let is_told_of = |name: &Name| {
+                    self.told.iter().any(|one| one.urgency != Urgency::Silent && one.at < *at && told(name, one))
+                };
                 let mut again = self.told.iter().chain(&self.nowhere).filter(|one| one.at >= *at);
                 if names.iter().all(|name| is_pending(name) && is_told_of(name))
                     && world.apps.could_be_woken(world, address, *at)
@@ -194,8 +195,9 @@ impl Wakes {
         wrong
     }
 
-    /// Whether a message that was handed over then has woken nobody, and could have.
-    fn is_untold(&self, world: &World, facts: &Facts, key: &Key, since: Timestamp) -> bool {
+    /// Whether a message that was handed over has not woken its device, as loudly as it may, since then, and could have.
+    fn is_untold(&self, world: &World, facts: &Facts, key: &Key, handed: Handed) -> bool {
+        let since = handed.at;
         let name = (key.sender.clone(), key.id);
         let sent = facts.messages.get(&name);
         let enqueued = sent.and_then(|sent| sent.enqueued.as_ref());
@@ -203,7 +205,7 @@ impl Wakes {
             return false;
         }
         let about = |told: &Told| told.is_about(key, since);
-        // In silence only what another device has no more. One that is still to be given it passes for one that has acked it.
+        // Less loudly only what another device has no more. One that is still to be given it passes for one that has acked it.
         let devices = world.directory.devices_of(&key.user, world.now());
         let was_known = |device: &Device| {
             let (since, at) = (device.known_since, sent.and_then(|sent| sent.at));
@@ -214,9 +216,9 @@ impl Wakes {
         let has_no_more = |device: &DeviceId, since: Timestamp| {
             self.was_missing(&Key { holder: Holder::Device(device.clone()), ..key.clone() }, since)
         };
-        let is_silent = sent.is_some_and(|sent| sent.urgency == Urgency::Silent);
-        let may_be_silent = |told: &Told| is_silent || others.iter().any(|device| has_no_more(device, told.decided_at));
-        let is_told = self.told.iter().any(|told| about(told) && (!told.silent || may_be_silent(told)));
+        let may_be_quieter = |told: &Told| others.iter().any(|device| has_no_more(device, told.decided_at));
+        let is_told =
+            self.told.iter().any(|told| about(told) && (told.urgency >= handed.urgency || may_be_quieter(told)));
         !is_told && !self.nowhere.iter().any(about) && !self.was_missing(key, since)
     }
 
@@ -225,11 +227,11 @@ impl Wakes {
         let Ok(ended) = HandOver::decode(ended) else { return Vec::new() };
         let left: Vec<HandOver> = left.iter().filter_map(|body| HandOver::decode(body).ok()).collect();
         let loudest = left.iter().filter(|one| one.user == ended.user && one.device == ended.device);
-        let loudest = loudest.map(|one| one.urgency).max();
+        let loudest = loudest.map(HandOver::loudness).max();
         let is_of_it = |key: &Key, woken: &Option<DeviceId>| key.user == ended.user && *woken == ended.device;
         let of_it = self.handed_over.iter().filter(|((key, woken), _)| is_of_it(key, woken));
         let untold = of_it.filter(|((key, _), handed)| {
-            loudest.is_none_or(|loudest| loudest < handed.urgency) && self.is_untold(world, facts, key, handed.at)
+            loudest.is_none_or(|loudest| loudest < handed.urgency) && self.is_untold(world, facts, key, **handed)
         });
         untold.map(|((key, _), _)| woke_nobody(key)).collect()
     }
@@ -259,7 +261,7 @@ impl Wakes {
             let mut sent = facts.messages.iter().filter(|((_, other), _)| other == id);
             sent.all(|(_, sent)| sent.urgency == Urgency::Silent)
         };
-        let loud = self.told.iter().filter(|told| !told.silent && told.ids.iter().all(is_silent));
+        let loud = self.told.iter().filter(|told| told.urgency != Urgency::Silent && told.ids.iter().all(is_silent));
         loud.map(|told| format!("{}/{:?} was shown what is silent: {:?}", told.user, told.device, told.ids)).collect()
     }
 
@@ -267,7 +269,7 @@ impl Wakes {
     fn needless(&self) -> Vec<String> {
         let told = self.told.iter().flat_map(|told| told.ids.iter().map(move |id| (told, *id)));
         let needless = told.filter(|(told, id)| {
-            !told.silent && !self.was_there(&told.user, told.device.as_ref(), *id, told.decided_at)
+            told.urgency != Urgency::Silent && !self.was_there(&told.user, told.device.as_ref(), *id, told.decided_at)
         });
         needless
             .map(|(told, id)| format!("{}/{:?} was woken for {id}, which was gone", told.user, told.device))

@@ -158,7 +158,7 @@ async fn a_subscription_under_a_key_that_is_published_no_more_is_dead() {
 async fn a_browser_is_not_asked_to_show_nothing_but_to_take_something_away() {
     let stage = Stage::answering([(201, "")]).await;
     let silent = Notice { urgency: Urgency::Silent, ..notice() };
-    assert_eq!(stage.push_under(&stage.endpoint(), None, &silent).await, Answer::Taken);
+    assert_eq!(stage.push_under(&stage.endpoint(), None, &silent).await, Answer::Needless);
     assert!(stage.server.asked().is_empty());
     let taking = Notice { takes_back: true, ..silent };
     assert_eq!(stage.push_under(&stage.endpoint(), None, &taking).await, Answer::Taken);

@@ -26,7 +26,26 @@ async fn no_number_of_silent_messages_hides_one_that_is_not() {
     stage.settle().await;
     let wake = stage.wakes().remove(0);
     assert_eq!((wake.notice.urgency, wake.notice.badge, wake.notice.id), (Urgency::Urgent, 1, id));
-    assert_eq!(wake.ids.len(), 256);
+    assert!(wake.ids.len() == 256 && wake.ids.contains(&id));
+}
+
+#[tokio::test]
+async fn a_badge_is_256_at_most_whatever_else_is_pending() {
+    let stage = Stage::new().await;
+    let mut silent = stage.put(0, own(), Kind::Message).await;
+    silent.envelope.urgency = Urgency::Silent;
+    let of = |n: u64| {
+        let urgency = if n.is_multiple_of(4) { Urgency::Silent } else { Urgency::Quiet };
+        let envelope = Envelope { id: stage.clock.message_id(n), urgency, ..silent.envelope.clone() };
+        Row { envelope, ..silent.clone() }
+    };
+    let rows: Vec<Row> = (1..600).map(of).collect();
+    assert!(stage.function.inbox.put(&rows).await.iter().all(Result::is_ok));
+    let id = stage.hand_over(2_000, own()).await;
+    stage.settle().await;
+    let wake = stage.wakes().remove(0);
+    assert_eq!((wake.notice.badge, wake.notice.id, wake.ids.len()), (256, id, 256));
+    assert_eq!(wake.ids.last(), Some(&id));
 }
 
 #[tokio::test]
@@ -74,4 +93,35 @@ async fn what_is_silent_is_pushed_as_that_and_no_ack() {
     let wake = stage.wakes().remove(0);
     assert_eq!((wake.notice.urgency, wake.notice.badge, wake.ids.len()), (Urgency::Urgent, 1, 2));
     assert!(serde_json::to_value(&wake).expect("JSON").get("urgency").is_none());
+}
+
+#[tokio::test]
+async fn what_is_urgent_is_so_behind_256_that_are_not() {
+    let stage = Stage::new().await;
+    stage.hand_over_of(0, Urgency::Urgent).await;
+    let mut quiet = stage.put(1, own(), Kind::Message).await;
+    quiet.envelope.urgency = Urgency::Quiet;
+    let of = |n: u64| Row {
+        envelope: Envelope { id: stage.clock.message_id(n), ..quiet.envelope.clone() },
+        ..quiet.clone()
+    };
+    let rows: Vec<Row> = (1..400).map(of).collect();
+    assert!(stage.function.inbox.put(&rows).await.iter().all(Result::is_ok));
+    stage.settle().await;
+    let wake = stage.wakes().remove(0);
+    assert_eq!((wake.notice.urgency, wake.notice.badge, wake.ids.len()), (Urgency::Urgent, 256, 256));
+}
+
+#[tokio::test]
+async fn a_holder_whose_wake_a_louder_one_brought_tells_nobody_again() {
+    let stage = Stage::new().await;
+    stage.register(&["one"]).await;
+    for (n, urgency) in (0..).zip([Urgency::Quiet, Urgency::Quiet, Urgency::Urgent]) {
+        stage.hand_over_of(n, urgency).await;
+        stage.settle().await;
+    }
+    stage.run_for(300).await;
+    let told: Vec<(Urgency, u32)> = stage.wakes().iter().map(|wake| (wake.notice.urgency, wake.notice.badge)).collect();
+    assert_eq!(told, [(Urgency::Quiet, 1), (Urgency::Urgent, 3)]);
+    assert!(stage.function.queue.is_empty());
 }
