@@ -2,15 +2,17 @@
 //! if nobody else replaced it meanwhile.
 //!
 //! A record that comes too early is postponed: a copy of it, the holder, is sent with a delay and a token, and the token is written as
-//! the due wake. Records that come while a wake is due end as covered.
+//! the due wake. Records that come while a wake is due that is as loud end as covered; a louder one sends a holder of its own, which takes the
+//! place of the one before.
 //!
 //! The argument that none is lost: a record ends as covered only while the holder is on its way. The holder gives the due wake up in
 //! the same write that starts its push, and reads what is pending after that write; the covered record's envelope was put before, so
 //! the reader sees it. The holder is a record of its own, with a token that is never used again, so a second receive of the same
 //! record, which SQS may make at any time, can neither hold the due wake again nor end it: it finds another token and is taken for any
-//! other record, but that a push since then was for it as well. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`]. A holder that comes
+//! other record. A holder that dies is received again, and one that never comes back is overtaken after [`OVERDUE`]. A holder that comes
 //! before it is named is a record like any other; if it ends, it leaves another state than the one that it was sent in, so that it is never
-//! named afterwards.
+//! named afterwards. One whose place a louder one has taken is covered by that until it pushes, and after that costs one wake more: that the
+//! other has begun does not say that it will come to its end.
 
 use std::time::Duration;
 
@@ -88,8 +90,6 @@ pub fn step(state: &WakeState, token: Option<&str>, urgency: Urgency, interval: 
     }
     match state.last.map(|last| last.plus(interval)).filter(|next| *next > now) {
         Some(next) if holds => WakeStep::Wait(next),
-        // It comes at the end of an interval. If another one runs, somebody has pushed since it was sent, for whom it covered as well.
-        Some(_) if token.is_some() => WakeStep::Covered,
         Some(next) => WakeStep::Postpone(next),
         None => WakeStep::Push(WakeState { last: Some(now), due: None }),
     }
@@ -130,11 +130,8 @@ mod tests {
     #[test]
     fn a_holder_that_holds_nothing_any_more_is_a_record_like_any_other() {
         assert_eq!(step(&due("another"), Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Covered);
-        // Somebody has pushed at the end of the interval: one that is louder, or itself, at an earlier receive.
         let pushed = WakeState { last: Some(at(30)), due: None };
-        assert_eq!(step(&pushed, Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Covered);
-        assert_eq!(step(&pushed, None, URGENT, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
-        assert!(matches!(step(&pushed, Some("me"), URGENT, INTERVAL, at(60)), WakeStep::Push(_)));
+        assert_eq!(step(&pushed, Some("me"), URGENT, INTERVAL, at(31)), WakeStep::Postpone(at(60)));
     }
 
     #[test]

@@ -111,17 +111,3 @@ async fn what_is_urgent_is_so_behind_256_that_are_not() {
     let wake = stage.wakes().remove(0);
     assert_eq!((wake.notice.urgency, wake.notice.badge, wake.ids.len()), (Urgency::Urgent, 256, 256));
 }
-
-#[tokio::test]
-async fn a_holder_whose_wake_a_louder_one_brought_tells_nobody_again() {
-    let stage = Stage::new().await;
-    stage.register(&["one"]).await;
-    for (n, urgency) in (0..).zip([Urgency::Quiet, Urgency::Quiet, Urgency::Urgent]) {
-        stage.hand_over_of(n, urgency).await;
-        stage.settle().await;
-    }
-    stage.run_for(300).await;
-    let told: Vec<(Urgency, u32)> = stage.wakes().iter().map(|wake| (wake.notice.urgency, wake.notice.badge)).collect();
-    assert_eq!(told, [(Urgency::Quiet, 1), (Urgency::Urgent, 3)]);
-    assert!(stage.function.queue.is_empty());
-}
