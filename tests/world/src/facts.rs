@@ -25,7 +25,7 @@ pub(crate) struct Sent {
     pub(crate) ephemeral: bool,
     pub(crate) receipts: bool,
     pub(crate) urgency: Urgency,
-    /// When it was accepted, once it was.
+    /// When it was accepted last, once it was: one that is sent again is.
     pub(crate) at: Option<Timestamp>,
     /// Whether the sender was told that it is accepted.
     pub(crate) accepted: bool,
@@ -160,7 +160,7 @@ impl Facts {
             self.messages.entry(name.clone()).or_insert_with(sent);
         }
         if let Some(sent) = self.messages.get_mut(&name) {
-            sent.at.get_or_insert(envelope.at);
+            sent.at = sent.at.max(Some(envelope.at));
             sent.enqueued.get_or_insert((envelope.expires_at, owed));
             sent.reached.extend(recipients.iter().cloned());
         }
