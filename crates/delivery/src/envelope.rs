@@ -54,6 +54,11 @@ impl Envelope {
         self.kind != Kind::Receipt
     }
 
+    /// Whether its user is to see it. What is silent is for the app alone.
+    pub fn is_seen(&self) -> bool {
+        self.urgency != Urgency::Silent
+    }
+
     /// How loud a notice of it may be: as its sender says, but news of a group make no sound.
     pub fn loudness(&self) -> Urgency {
         if self.kind == Kind::System { self.urgency.min(Urgency::Quiet) } else { self.urgency }

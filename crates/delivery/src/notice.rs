@@ -115,7 +115,7 @@ pub fn notice(of: &Situation<'_>) -> Notice {
 
 /// How many are to be shown, and those that the notice is about, oldest first: these, or what is silent if there is nothing else.
 fn told<'a>(of: &Situation<'a>) -> (u32, Vec<&'a Envelope>) {
-    let is_seen = |row: &&Row| row.envelope.urgency != Urgency::Silent;
+    let is_seen = |row: &&Row| row.envelope.is_seen();
     let is_left = |row: &&Row| !of.acked_elsewhere.contains(&row.reference());
     let left: Vec<&Row> = of.pending.iter().filter(is_left).collect();
     let seen: Vec<&Row> = left.iter().copied().filter(is_seen).collect();
@@ -148,7 +148,7 @@ fn urgency(of: &Situation<'_>, told: &[&Envelope]) -> Urgency {
 
 /// The conversation of which nothing is left, if there is one, that of the ack before others: what is shown of it is to be taken away.
 fn taken_back(of: &Situation<'_>) -> Option<Recipient> {
-    let is_seen = |row: &&Row| row.envelope.urgency != Urgency::Silent;
+    let is_seen = |row: &&Row| row.envelope.is_seen();
     let is_acked = |row: &&Row| of.acked_elsewhere.contains(&row.reference());
     let place = |row: &&Row| conversation(&row.envelope, of.user);
     let (acked, left): (Vec<&Row>, Vec<&Row>) = of.pending.iter().filter(is_seen).partition(is_acked);

@@ -160,14 +160,14 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
             before = page.rows.last().map(Row::reference);
             wanting.extend(page.rows.into_iter().filter(|row| row.envelope.wakes()));
             is_cut = page.more && before.is_some();
-            if !is_cut || wanting.iter().filter(|row| is_seen(row)).count() >= MAX_IDS {
+            if !is_cut || wanting.iter().filter(|row| row.envelope.is_seen()).count() >= MAX_IDS {
                 break;
             }
         }
         let mut seen = 0;
         wanting.retain(|row| {
-            seen += usize::from(is_seen(row));
-            !is_seen(row) || seen <= MAX_IDS
+            seen += usize::from(row.envelope.is_seen());
+            !row.envelope.is_seen() || seen <= MAX_IDS
         });
         is_cut |= seen > MAX_IDS;
         wanting.reverse();
@@ -178,7 +178,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
 
     /// What of these another device of the user has acked. A user with one device costs no look.
     async fn acked_elsewhere(&self, device: &DeviceId, rows: &[Row], now: Timestamp) -> Result<Vec<Ref>, Failure> {
-        let shared: Vec<&Row> = rows.iter().filter(|row| row.shared && is_seen(row)).collect();
+        let shared: Vec<&Row> = rows.iter().filter(|row| row.shared && row.envelope.is_seen()).collect();
         let Some(user) = shared.first().map(|row| &row.user) else { return Ok(Vec::new()) };
         let mut acked = Vec::new();
         for other in self.directory.devices(user, now).await?.iter().filter(|other| other.id != *device) {
@@ -268,7 +268,7 @@ impl<I: Inbox, D: Directory, Q: Queue, P: PushGateway> Notify<I, D, Q, P> {
 /// The ids that a wake names of these, oldest first: the newest that are to be seen, and then of the others. If there is more than was read, what was
 /// handed over is named in any case.
 fn named(rows: &[Row], handed_over: MessageId, is_cut: bool) -> Vec<MessageId> {
-    let newest = |seen: bool| rows.iter().rev().filter(move |row| is_seen(row) == seen);
+    let newest = |seen: bool| rows.iter().rev().filter(move |row| row.envelope.is_seen() == seen);
     let mut ids: Vec<MessageId> = newest(true).chain(newest(false)).map(|row| row.envelope.id).collect();
     ids.truncate(MAX_IDS);
     if is_cut && !ids.contains(&handed_over) {
@@ -278,11 +278,6 @@ fn named(rows: &[Row], handed_over: MessageId, is_cut: bool) -> Vec<MessageId> {
     ids.sort_unstable();
     ids.dedup();
     ids
-}
-
-/// Whether its user is to see it.
-fn is_seen(row: &Row) -> bool {
-    row.envelope.urgency != Urgency::Silent
 }
 
 /// Rounded up, so that a record does not come back before its time; at least 1.
